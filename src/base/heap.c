@@ -1,0 +1,152 @@
+#include "base/heap.h"
+
+#include <string.h>
+#include <sys/mman.h>
+
+#include "base/lock.h"
+#include "base/span.h"
+#include "base/sys.h"
+
+/* A block's header sits in the 16 bytes before it. */
+struct block {
+  size_t size;  /* whole mapping, for large blocks */
+  uint32_t cls; /* size class, or LARGE, or ALIGNED */
+  uint32_t off; /* ALIGNED: distance back to the real block */
+};
+enum { MIN_SHIFT = 5, LARGE = 100, ALIGNED = 101 };
+#define CHUNK (256 * 1024ul)
+
+static size_t class_size(unsigned cls) { return (size_t)1 << (cls + MIN_SHIFT); }
+
+static unsigned class_of(size_t size) {
+  unsigned cls = 0;
+  while (class_size(cls) < size)
+    cls++;
+  return cls;
+}
+
+static void *map_pages(size_t size) {
+  long r = sys_mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  return ldx_sys_failed(r) ? NULL : (void *)r;
+}
+
+static void *alloc_large(size_t size) {
+  size_t whole = ldx_align_up(size, LDX_PAGE);
+  struct block *b = whole >= size ? map_pages(whole) : NULL;
+  if (!b)
+    return NULL;
+  b->size = whole;
+  b->cls = LARGE;
+  return b + 1;
+}
+
+static void push_free(struct ldx_heap *h, struct block *b) {
+  *(void **)(b + 1) = h->free_list[b->cls];
+  h->free_list[b->cls] = b;
+}
+
+static void drain_deferred(struct ldx_heap *h) {
+  void *p = __atomic_exchange_n(&h->deferred, NULL, __ATOMIC_ACQUIRE);
+  while (p) {
+    void *next = *(void **)p;
+    push_free(h, (struct block *)p - 1);
+    p = next;
+  }
+}
+
+static struct block *carve(struct ldx_heap *h, unsigned cls) {
+  size_t size = class_size(cls);
+  if ((size_t)(h->chunk_end - h->chunk) < size) {
+    char *c = map_pages(CHUNK);
+    if (!c)
+      return NULL;
+    h->chunk = c;
+    h->chunk_end = c + CHUNK;
+  }
+  struct block *b = (struct block *)h->chunk;
+  h->chunk += size;
+  b->cls = cls;
+  return b;
+}
+
+static bool enter(struct ldx_heap *h) {
+  uintptr_t self = ldx_thread_pointer();
+  if (__atomic_load_n(&h->owner, __ATOMIC_RELAXED) == self)
+    return false;
+  ldx_futex_lock(&h->lock);
+  __atomic_store_n(&h->owner, self, __ATOMIC_RELAXED);
+  return true;
+}
+
+static void leave(struct ldx_heap *h) {
+  __atomic_store_n(&h->owner, 0, __ATOMIC_RELAXED);
+  ldx_futex_unlock(&h->lock);
+}
+
+void *ldx_heap_alloc(struct ldx_heap *h, size_t size) {
+  size_t need = size + sizeof(struct block);
+  if (need < size)
+    return NULL;
+  if (need > class_size(LDX_HEAP_CLASSES - 1) || !enter(h))
+    return alloc_large(need);
+  drain_deferred(h);
+  unsigned cls = class_of(need);
+  struct block *b = h->free_list[cls];
+  if (b) {
+    h->free_list[cls] = *(void **)(b + 1);
+    leave(h);
+    memset(b + 1, 0, class_size(cls) - sizeof *b);
+    return b + 1;
+  }
+  b = carve(h, cls); /* fresh pages are zero already */
+  leave(h);
+  return b ? b + 1 : NULL;
+}
+
+void *ldx_heap_alloc_aligned(struct ldx_heap *h, size_t size, size_t align) {
+  if (align <= sizeof(struct block))
+    return ldx_heap_alloc(h, size);
+  if (size + align < size)
+    return NULL;
+  char *raw = ldx_heap_alloc(h, size + align);
+  if (!raw)
+    return NULL;
+  char *p = (char *)ldx_align_up((uintptr_t)raw, align);
+  if (p != raw) {
+    struct block *b = (struct block *)p - 1;
+    b->cls = ALIGNED;
+    b->off = (uint32_t)(p - raw);
+  }
+  return p;
+}
+
+void ldx_heap_free(struct ldx_heap *h, void *p) {
+  if (!p)
+    return;
+  struct block *b = (struct block *)p - 1;
+  if (b->cls == ALIGNED)
+    b = (struct block *)((char *)p - b->off) - 1;
+  if (b->cls == LARGE) {
+    sys_munmap(b, b->size);
+    return;
+  }
+  if (!enter(h)) {
+    void **slot = (void **)(b + 1);
+    do
+      *slot = h->deferred;
+    while (!__atomic_compare_exchange_n(&h->deferred, slot, slot, false, __ATOMIC_RELEASE, __ATOMIC_RELAXED));
+    return;
+  }
+  push_free(h, b);
+  leave(h);
+}
+
+void ldx_heap_seed(struct ldx_heap *h, void *mem, size_t size) {
+  h->chunk = mem;
+  h->chunk_end = h->chunk + size;
+}
+
+void ldx_heap_after_fork(struct ldx_heap *h) {
+  h->lock = 0;
+  h->owner = 0;
+}

@@ -1,0 +1,25 @@
+/* Futex locks. The writer lock is recursive: a constructor or a hook may call back into the loader. */
+#ifndef LDX_BASE_LOCK_H
+#define LDX_BASE_LOCK_H
+
+#include <stdint.h>
+
+/* The calling thread's thread pointer (unique among live threads); the CPU folder's. 0 before TLS is set up. */
+uintptr_t ldx_thread_pointer(void);
+
+/* 0 free, 1 held, 2 held and waited for. */
+void ldx_futex_lock(uint32_t *word);
+void ldx_futex_unlock(uint32_t *word);
+
+struct ldx_rlock {
+  uint32_t word;
+  uint32_t depth;
+  uintptr_t owner;
+};
+
+void ldx_rlock_enter(struct ldx_rlock *l);
+void ldx_rlock_leave(struct ldx_rlock *l);
+/* True when the calling thread holds the lock. */
+int ldx_rlock_mine(const struct ldx_rlock *l);
+
+#endif

@@ -1,0 +1,120 @@
+#include "namespace/object.h"
+
+#include <string.h>
+
+bool ldx_object_has_name(const struct ldx_object *o, const char *name) {
+  if (o->map.l_name && !strcmp(o->map.l_name, name))
+    return true;
+  for (const struct ldx_name *n = o->names; n; n = n->next)
+    if (!strcmp(n->text, name))
+      return true;
+  return false;
+}
+
+bool ldx_object_add_name(struct ldx_heap *h, struct ldx_object *o, const char *name) {
+  for (const struct ldx_name *n = o->names; n; n = n->next)
+    if (!strcmp(n->text, name))
+      return true;
+  size_t len = strlen(name) + 1;
+  struct ldx_name *n = ldx_heap_alloc(h, sizeof *n + len);
+  if (!n)
+    return false;
+  memcpy(n->text, name, len);
+  n->next = o->names;
+  __atomic_store_n(&o->names, n, __ATOMIC_RELEASE);
+  return true;
+}
+
+bool ldx_list_add(struct ldx_heap *h, struct ldx_object_list *l, struct ldx_object *o) {
+  if (l->count == l->room) {
+    uint32_t room = l->room ? l->room * 2 : 8;
+    struct ldx_object **p = ldx_heap_alloc(h, room * sizeof *p);
+    if (!p)
+      return false;
+    if (l->count)
+      memcpy(p, l->at, l->count * sizeof *p);
+    ldx_heap_free(h, l->at);
+    l->at = p;
+    l->room = room;
+  }
+  l->at[l->count++] = o;
+  return true;
+}
+
+bool ldx_list_has(const struct ldx_object_list *l, const struct ldx_object *o) {
+  for (uint32_t i = 0; i < l->count; i++)
+    if (l->at[i] == o)
+      return true;
+  return false;
+}
+
+struct ldx_scope_list *ldx_scope_list_new(struct ldx_heap *h, struct ldx_object *const *objects, uint32_t count) {
+  struct ldx_scope_list *s = ldx_heap_alloc(h, sizeof *s + count * sizeof s->at[0]);
+  if (!s)
+    return NULL;
+  s->count = count;
+  for (uint32_t i = 0; i < count; i++) {
+    const struct elf_symtab *t = &objects[i]->dyn.sym;
+    s->at[i] = (struct ldx_scope_entry){t->bloom, t->bloom_mask, t->bloom_shift, objects[i]};
+  }
+  return s;
+}
+
+void ldx_namespace_append(struct ldx_namespace *ns, struct ldx_object *o) {
+  o->ns = ns;
+  o->map.l_prev = ns->last;
+  o->map.l_next = NULL;
+  if (ns->last)
+    ns->last->map.l_next = o;
+  else
+    ns->first = o;
+  ns->last = o;
+  ns->count++;
+}
+
+void ldx_namespace_unlink(struct ldx_namespace *ns, struct ldx_object *o) {
+  if (o->map.l_prev)
+    o->map.l_prev->map.l_next = o->map.l_next;
+  else
+    ns->first = o->map.l_next;
+  if (o->map.l_next)
+    o->map.l_next->map.l_prev = o->map.l_prev;
+  else
+    ns->last = o->map.l_prev;
+  ns->count--;
+}
+
+bool ldx_object_holds(const struct ldx_object *o, uintptr_t addr) {
+  if (addr < o->map_start || addr >= o->map_end)
+    return false;
+  for (uint32_t i = 0; i < o->image.segment_count; i++) {
+    const struct elf_segment *s = &o->image.segments[i];
+    if (addr - o->map.l_addr - s->vaddr < s->memsz)
+      return true;
+  }
+  return false;
+}
+
+static void free_names(struct ldx_heap *h, struct ldx_name *n) {
+  while (n) {
+    struct ldx_name *next = n->next;
+    ldx_heap_free(h, n);
+    n = next;
+  }
+}
+
+void ldx_object_free(struct ldx_heap *h, struct ldx_object *o) {
+  free_names(h, o->names);
+  ldx_heap_free(h, o->map.l_name);
+  ldx_heap_free(h, o->origin);
+  ldx_heap_free(h, o->image.segments);
+  ldx_heap_free(h, o->own_phdrs);
+  ldx_heap_free(h, o->versions);
+  ldx_heap_free(h, o->searchlist);
+  ldx_heap_free(h, o->self_list);
+  ldx_heap_free(h, o->scope);
+  ldx_heap_free(h, o->needed.at);
+  ldx_heap_free(h, o->init_order.at);
+  ldx_heap_free(h, o->reldeps.at);
+  ldx_heap_free(h, o);
+}

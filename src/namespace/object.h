@@ -1,0 +1,163 @@
+/* What is loaded: objects, the scopes they search, the namespaces they live in. A passive model: these
+ * types are filled by the loader and read by everybody; nothing here opens, maps or runs anything.
+ *
+ * Ownership: objects, names and lists are heap memory of the process. Lists that readers without a lock
+ * may walk (struct ldx_scope_list, ldx_object.scope) are immutable: they are replaced, never changed. */
+#ifndef LDX_NAMESPACE_OBJECT_H
+#define LDX_NAMESPACE_OBJECT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "base/heap.h"
+#include "elf/dynamic.h"
+
+struct ldx_object;
+struct ldx_namespace;
+struct ldx_search_dirs; /* search/ */
+
+/* The debugger's view of an object (gABI-era SVR4 interface): exposed to gdb, libthread_db, every guest
+ * libc and countless tools. Don't move, don't delete. */
+struct ldx_link_map {
+  uintptr_t l_addr;
+  char *l_name;
+  Elf64_Dyn *l_ld;
+  struct ldx_object *l_next, *l_prev;
+};
+
+/* Behind those five fields a guest glibc reads its own struct link_map; its profile says where. */
+enum { LDX_GUEST_MAP_SIZE = 1408 };
+
+enum ldx_object_kind { LDX_PROGRAM, LDX_LIBRARY, LDX_LOADER, LDX_VDSO };
+
+/* A version an object defines or needs, by its index in the version words (glibc's l_versions). */
+struct ldx_version {
+  const char *name; /* NULL: index not in use */
+  uint32_t hash;
+  bool hidden;
+  const char *file;              /* needed from that library; NULL for own definitions */
+  const struct ldx_object *from; /* the loaded object that is `file` */
+};
+
+struct ldx_name {
+  struct ldx_name *next;
+  char text[];
+};
+
+struct ldx_scope_entry { /* the Bloom filter is here so that most "no" answers touch no object */
+  const uint64_t *bloom;
+  uint32_t bloom_mask, bloom_shift;
+  struct ldx_object *object;
+};
+
+struct ldx_scope_list {
+  uint32_t count;
+  struct ldx_scope_entry at[];
+};
+
+struct ldx_object_list {
+  struct ldx_object **at;
+  uint32_t count, room;
+};
+
+struct ldx_tls_segment {
+  const void *image; /* in memory, relocated */
+  uint64_t filesz, memsz, align, first_byte;
+  uint64_t modid;    /* 0: none */
+  int64_t offset;    /* variant II distance below the thread pointer; LDX_TLS_DYNAMIC, LDX_TLS_FORCED_DYNAMIC */
+  void *descriptors; /* TLSDESC arguments, freed with the object */
+};
+#define LDX_TLS_DYNAMIC 0
+#define LDX_TLS_FORCED_DYNAMIC (-1)
+
+struct ldx_object {
+  union {
+    struct ldx_link_map map;
+    unsigned char guest[LDX_GUEST_MAP_SIZE];
+  };
+
+  /* Identity */
+  enum ldx_object_kind kind;
+  struct ldx_namespace *ns;
+  struct ldx_name *names; /* every name it was asked for by, and its soname */
+  const char *soname;
+  char *origin; /* folder of the file; NULL until asked for, "" when unknown */
+  dev_t dev;
+  ino_t ino;
+  uint64_t serial; /* order of loading in the process */
+
+  /* Image */
+  const Elf64_Phdr *phdrs;
+  struct elf_image image;
+  struct elf_dynamic dyn;
+  struct ldx_version *versions;
+  uint32_t version_count;
+  uintptr_t map_start, map_end, entry;
+  uintptr_t relro_start, relro_end;
+  bool mapped_here; /* by ldx: unmapped with the object */
+  bool contiguous;  /* [map_start, map_end) has no foreign mappings in holes */
+  void *own_phdrs;  /* heap copy when no segment holds them */
+
+  /* Scope */
+  struct ldx_scope_list *searchlist; /* itself and all dependencies, breadth first; roots only */
+  struct ldx_scope_list **scope;     /* NULL-terminated: where its references are looked up, in order */
+  struct ldx_scope_list *self_list;  /* DT_SYMBOLIC */
+
+  /* Dependencies */
+  struct ldx_object *loader; /* the object that asked for it first: RPATH inheritance */
+  struct ldx_object_list needed;    /* direct, in DT_NEEDED order */
+  struct ldx_object_list init_order; /* roots: all of searchlist, dependencies last */
+  struct ldx_object_list reldeps;   /* bound to at run time, beyond the dependencies */
+
+  /* Search (owned by search/) */
+  struct ldx_search_dirs *rpath, *runpath;
+
+  struct ldx_tls_segment tls;
+
+  /* State */
+  uint32_t opens; /* dlopen handles out */
+  bool relocated, init_called, fini_called, global, nodelete, closing, removed;
+  bool deps_done, faked, is_support, is_libc, initfirst;
+  bool in_commit; /* belongs to a load that has not been committed */
+  int visit;      /* scratch of graph walks */
+  int index;      /* scratch of graph walks */
+};
+
+_Static_assert(offsetof(struct ldx_object, map.l_prev) == 32, "link_map's public prefix");
+
+struct ldx_namespace {
+  long id; /* Lmid_t */
+  struct ldx_object *first, *last; /* link order */
+  uint32_t count;
+  struct ldx_scope_list *global;
+  struct ldx_object_list global_objects;
+  struct ldx_object *program; /* owner of the global scope */
+  struct ldx_object *libc;
+  struct ldx_unique_table *unique;
+};
+
+/* True when `name` is one of the object's names (soname or a name it was requested by). */
+bool ldx_object_has_name(const struct ldx_object *o, const char *name);
+/* Adds a name; false when out of memory. A name it already has is not added twice. */
+bool ldx_object_add_name(struct ldx_heap *h, struct ldx_object *o, const char *name);
+
+/* What messages call the object: its file name, or for the program the name it was started by. */
+static inline const char *ldx_object_name(const struct ldx_object *o) { return o->map.l_name; }
+
+bool ldx_list_add(struct ldx_heap *h, struct ldx_object_list *l, struct ldx_object *o);
+bool ldx_list_has(const struct ldx_object_list *l, const struct ldx_object *o);
+struct ldx_scope_list *ldx_scope_list_new(struct ldx_heap *h, struct ldx_object *const *objects, uint32_t count);
+
+/* Link order of a namespace. */
+void ldx_namespace_append(struct ldx_namespace *ns, struct ldx_object *o);
+void ldx_namespace_unlink(struct ldx_namespace *ns, struct ldx_object *o);
+
+/* True when the address lies in one of the object's segments. */
+bool ldx_object_holds(const struct ldx_object *o, uintptr_t addr);
+
+/* Frees what the object owns, not its mapping. */
+void ldx_object_free(struct ldx_heap *h, struct ldx_object *o);
+
+#endif

@@ -1,0 +1,67 @@
+/* Library search: from the name in a request to an open file (ld.so(8); the system loader's rules).
+ *
+ * One struct ldx_library_search holds the settings of the process and what was learnt about folders; it is
+ * owned by the process context and used under the writer lock. */
+#ifndef LDX_SEARCH_LIBRARY_H
+#define LDX_SEARCH_LIBRARY_H
+
+#include "base/diag.h"
+#include "namespace/object.h"
+
+/* First bytes of the file, read once: header and (nearly always) program headers. */
+enum { LDX_HEAD_SIZE = 1024 };
+
+struct ldx_library_file {
+  int fd;
+  char *path; /* heap; the caller frees */
+  size_t head_size;
+  _Alignas(8) unsigned char head[LDX_HEAD_SIZE];
+};
+
+/* Receives what LD_DEBUG=libs tells, one line a call, without the "PID:" prefix and line end. */
+typedef void ldx_search_trace(void *arg, const char *line);
+
+struct ldx_library_search {
+  struct ldx_heap *heap;
+  const char *library_path;   /* LD_LIBRARY_PATH or --library-path; NULL when unset */
+  const char *library_path_source; /* how traces call it: "LD_LIBRARY_PATH" or "--library-path" */
+  const char *platform;       /* AT_PLATFORM; NULL when unknown */
+  uint64_t hwcap;             /* AT_HWCAP */
+  const char *hwcaps_prepend; /* --glibc-hwcaps-prepend */
+  const char *hwcaps_mask;    /* --glibc-hwcaps-mask */
+  const char *inhibit_rpath;  /* --inhibit-rpath */
+  const char *origin_path;    /* LD_ORIGIN_PATH */
+  bool secure;                /* AT_SECURE */
+  bool inhibit_cache;         /* --inhibit-cache */
+  ldx_search_trace *trace;    /* NULL: no trace */
+  void *trace_arg;
+
+  struct ldx_search_state *state; /* private to search/ */
+};
+
+enum ldx_find_result { LDX_FOUND, LDX_NOT_FOUND, LDX_FIND_ERROR };
+
+/* Opens the library that `name` means to `loader` (the object whose DT_NEEDED or dlopen asks; may be NULL),
+ * where `program` is the namespace's main program. A name with a slash is a path; $ORIGIN, $LIB and
+ * $PLATFORM are expanded. Files of the wrong class or machine are passed over, as the system loader does.
+ * Fills *out (fd open, close-on-exec). LDX_NOT_FOUND and LDX_FIND_ERROR leave the message in *diag
+ * ("cannot open shared object file" with its errno, "file too short", ...). */
+enum ldx_find_result ldx_find_library(struct ldx_library_search *s, const char *name, struct ldx_object *loader,
+                                      struct ldx_object *program, struct ldx_library_file *out,
+                                      struct ldx_diag *diag);
+
+/* The folder that $ORIGIN means for the object ("" when unknown); kept in object->origin. */
+const char *ldx_object_origin(struct ldx_library_search *s, struct ldx_object *o);
+
+/* The folders a library named without slash is searched in for `loader`, in order, for dlinfo
+ * RTLD_DI_SERINFO: calls `each` with the folder and its LA_SER_* flag. */
+void ldx_search_path(struct ldx_library_search *s, struct ldx_object *loader, struct ldx_object *program,
+                     void (*each)(void *arg, const char *dir, unsigned flag), void *arg);
+
+/* Prints the part of --help that tells the search path and the hwcaps subfolders, as the system loader does. */
+void ldx_search_help(struct ldx_library_search *s, int fd);
+
+/* Frees what search/ keeps for an object (rpath, runpath). */
+void ldx_search_forget(struct ldx_library_search *s, struct ldx_object *o);
+
+#endif
