@@ -130,6 +130,18 @@ class Tidy(Check):
         self.rejects("tidy", "clang-diagnostic-error", *self.prepare("int f(void) { return nobody; }\n"))
 
 
+class Packages(Check):
+    def prepare(self, needed):
+        os.chmod(self.write("scripts/setup", '#!/bin/sh\n[ "$*" = "--list test" ] && printf "gcc\\nperl\\n"\n'), 0o755)
+        self.write("tests/apps/run_apps.py", f"print({needed!r})\n")
+        return "--root", self.root
+
+    def test(self):
+        self.accepts("packages", *self.prepare("perl\ngcc"))
+        self.rejects("packages", "does not install: jq", *self.prepare("perl\njq"))
+        self.rejects("packages", "names no package", *self.prepare(""))
+
+
 CLEAN = """
 #include <stdint.h>
 struct process { int count; void *table[4]; } ldx_self;

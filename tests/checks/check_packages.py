@@ -1,0 +1,28 @@
+#!/usr/bin/env python3
+"""scripts/setup installs every Debian package that a test says it stands on: on a bare machine none is left out."""
+
+import argparse
+import os
+import subprocess
+import sys
+
+
+def lines(*command):
+    return set(subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True).stdout.split())
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--root", required=True, help="top of the source tree")
+    root = os.path.abspath(parser.parse_args().root)
+    installed = lines(os.path.join(root, "scripts/setup"), "--list", "test")
+    needed = lines(sys.executable, "-B", os.path.join(root, "tests/apps/run_apps.py"), "--packages")
+    if not needed:
+        sys.exit("tests/apps names no package")
+    missing = sorted(needed - installed)
+    print("scripts/setup does not install: " + " ".join(missing) if missing else f"{len(needed)} packages, all installed")
+    sys.exit(bool(missing))
+
+
+if __name__ == "__main__":
+    main()
