@@ -81,11 +81,13 @@ static bool fail(const char *file, const char *format, ...) {
 
 static bool has_section(struct elf_file *file, const char *name) {
   size_t names;
-  if (elf_getshdrstrndx(file->elf, &names) != 0) return false;
+  if (elf_getshdrstrndx(file->elf, &names) != 0)
+    return false;
   for (Elf_Scn *scn = NULL; (scn = elf_nextscn(file->elf, scn));) {
     GElf_Shdr shdr;
     const char *found = gelf_getshdr(scn, &shdr) ? elf_strptr(file->elf, names, shdr.sh_name) : NULL;
-    if (found && !strcmp(found, name)) return true;
+    if (found && !strcmp(found, name))
+      return true;
   }
   return false;
 }
@@ -93,11 +95,14 @@ static bool has_section(struct elf_file *file, const char *name) {
 /* Where the debug file of this build-id lies; the string is the caller's to free. */
 static char *debug_path(const uint8_t id[20], const struct options *options) {
   char hex[41];
-  for (unsigned i = 0; i < 20; i++) snprintf(hex + 2 * i, 3, "%02x", id[i]);
+  for (unsigned i = 0; i < 20; i++)
+    snprintf(hex + 2 * i, 3, "%02x", id[i]);
   for (unsigned i = 0; i < options->root_count; i++) {
     char *path;
-    if (asprintf(&path, "%s/.build-id/%.2s/%s.debug", options->roots[i], hex, hex + 2) < 0) return NULL;
-    if (access(path, R_OK) == 0) return path;
+    if (asprintf(&path, "%s/.build-id/%.2s/%s.debug", options->roots[i], hex, hex + 2) < 0)
+      return NULL;
+    if (access(path, R_OK) == 0)
+      return path;
     free(path);
   }
   return NULL;
@@ -106,10 +111,14 @@ static char *debug_path(const uint8_t id[20], const struct options *options) {
 static bool open_debug(struct half *half, const char *given, const struct options *options) {
   uint8_t id[20];
   const char *path = given;
-  if (!path && has_section(&half->library, ".debug_info")) path = half->library.path;
-  if (!path) path = debug_path(half->build_id, options);
-  if (!path) return fail(half->library.path, "no debug information found (package libc6-dbg? --debug-root?)");
-  if (!elf_file_open(&half->debug, path)) return false;
+  if (!path && has_section(&half->library, ".debug_info"))
+    path = half->library.path;
+  if (!path)
+    path = debug_path(half->build_id, options);
+  if (!path)
+    return fail(half->library.path, "no debug information found (package libc6-dbg? --debug-root?)");
+  if (!elf_file_open(&half->debug, path))
+    return false;
   if (!elf_file_build_id(&half->debug, id) || memcmp(id, half->build_id, 20))
     return fail(path, "is not the debug information of %s (another build-id)", half->library.path);
   half->dwarf = dwarf_begin_elf(half->debug.elf, DWARF_C_READ, NULL);
@@ -117,30 +126,39 @@ static bool open_debug(struct half *half, const char *given, const struct option
 }
 
 static bool find_types(struct half *half) {
-  for (unsigned i = 0; i < half->group_count; i++) half->types[i].name = half->groups[i].type;
-  if (!layout_find_types(half->dwarf, half->debug.path, half->types, half->group_count)) return false;
   for (unsigned i = 0; i < half->group_count; i++)
-    if (half->types[i].size == 0) return fail(half->debug.path, "has no type %s", half->types[i].name);
+    half->types[i].name = half->groups[i].type;
+  if (!layout_find_types(half->dwarf, half->debug.path, half->types, half->group_count))
+    return false;
+  for (unsigned i = 0; i < half->group_count; i++)
+    if (half->types[i].size == 0)
+      return fail(half->debug.path, "has no type %s", half->types[i].name);
   return true;
 }
 
 static bool open_half(struct half *half, const char *path, const char *debug, const struct options *options) {
-  if (!elf_file_open(&half->library, path)) return false;
-  if (!elf_file_build_id(&half->library, half->build_id)) return fail(path, "has no build-id");
+  if (!elf_file_open(&half->library, path))
+    return false;
+  if (!elf_file_build_id(&half->library, half->build_id))
+    return fail(path, "has no build-id");
   return open_debug(half, debug, options) && find_types(half);
 }
 
 static void close_half(struct half *half) {
-  if (half->dwarf) dwarf_end(half->dwarf);
-  if (half->debug.elf) elf_file_close(&half->debug);
-  if (half->library.elf) elf_file_close(&half->library);
+  if (half->dwarf)
+    dwarf_end(half->dwarf);
+  if (half->debug.elf)
+    elf_file_close(&half->debug);
+  if (half->library.elf)
+    elf_file_close(&half->library);
 }
 
 static struct layout_type *type_of_group(struct pair *pair, const char *group) {
   struct half *halves[] = {&pair->ld, &pair->libc};
   for (unsigned h = 0; h < 2; h++)
     for (unsigned i = 0; i < halves[h]->group_count; i++)
-      if (!strcmp(halves[h]->groups[i].name, group)) return &halves[h]->types[i];
+      if (!strcmp(halves[h]->groups[i].name, group))
+        return &halves[h]->types[i];
   fprintf(stderr, "glibc-profile: profile.h names an unknown group %s\n", group);
   exit(2);
 }
@@ -151,16 +169,19 @@ static bool read_banner(struct pair *pair) {
   size_t size;
   const char *bytes = elf_file_bytes(&pair->libc.library, &size);
   const char *banner = bytes ? memmem(bytes, size, lead, sizeof lead - 1) : NULL;
-  if (!banner) return fail(pair->libc.library.path, "has no version banner: is it libc.so.6?");
+  if (!banner)
+    return fail(pair->libc.library.path, "has no version banner: is it libc.so.6?");
   char text[256];
   size_t left = (size_t)(bytes + size - banner) - (sizeof lead - 1);
   snprintf(text, sizeof text, "%.*s", (int)(left < 255 ? left : 255), banner + sizeof lead - 1);
   char *end = strchr(text, ')'), *version = strstr(text, middle);
-  if (!end || !version) return fail(pair->libc.library.path, "has a version banner of an unknown form");
+  if (!end || !version)
+    return fail(pair->libc.library.path, "has a version banner of an unknown form");
   *end = '\0';
   version += sizeof middle - 1;
   size_t length = strspn(version, "0123456789.");
-  if (length && version[length - 1] == '.') length--;
+  if (length && version[length - 1] == '.')
+    length--;
   snprintf(pair->package, sizeof pair->package, "%s", text);
   snprintf(pair->version, sizeof pair->version, "%.*s", (int)length, version);
   return true;
@@ -170,7 +191,8 @@ static bool read_banner(struct pair *pair) {
 static bool check_symbol_size(struct pair *pair, const char *symbol, const char *group) {
   GElf_Sym sym;
   uint64_t size = type_of_group(pair, group)->size;
-  if (!elf_file_symbol(&pair->ld.library, symbol, &sym)) return fail(pair->ld.library.path, "defines no %s", symbol);
+  if (!elf_file_symbol(&pair->ld.library, symbol, &sym))
+    return fail(pair->ld.library.path, "defines no %s", symbol);
   return sym.st_size == size || fail(pair->ld.library.path, "%s has %lu bytes, its type %lu", symbol,
                                      (unsigned long)sym.st_size, (unsigned long)size);
 }
@@ -178,12 +200,16 @@ static bool check_symbol_size(struct pair *pair, const char *symbol, const char 
 static bool read_word(struct elf_file *file, uint64_t address, uint32_t *word) {
   size_t count, size;
   const char *bytes = elf_file_bytes(file, &size);
-  if (!bytes || elf_getphdrnum(file->elf, &count) != 0) return false;
+  if (!bytes || elf_getphdrnum(file->elf, &count) != 0)
+    return false;
   for (size_t i = 0; i < count; i++) {
     GElf_Phdr phdr;
-    if (!gelf_getphdr(file->elf, (int)i, &phdr) || phdr.p_type != PT_LOAD) continue;
-    if (address < phdr.p_vaddr || address - phdr.p_vaddr + 4 > phdr.p_filesz) continue;
-    if (phdr.p_offset > size || phdr.p_filesz > size - phdr.p_offset) return false;
+    if (!gelf_getphdr(file->elf, (int)i, &phdr) || phdr.p_type != PT_LOAD)
+      continue;
+    if (address < phdr.p_vaddr || address - phdr.p_vaddr + 4 > phdr.p_filesz)
+      continue;
+    if (phdr.p_offset > size || phdr.p_filesz > size - phdr.p_offset)
+      return false;
     memcpy(word, bytes + phdr.p_offset + (address - phdr.p_vaddr), 4);
     return true;
   }
@@ -196,9 +222,12 @@ static bool check_thread_db(struct pair *pair, const char *symbol, const char *g
   GElf_Sym sym;
   uint32_t offset;
   struct layout_member found;
-  if (!elf_file_symbol(&pair->libc.library, symbol, &sym)) return true;
-  if (!read_word(&pair->libc.library, sym.st_value + 8, &offset)) return fail(symbol, "unreadable");
-  if (layout_member(type_of_group(pair, group), member, &found) && found.bit == 8ull * offset) return true;
+  if (!elf_file_symbol(&pair->libc.library, symbol, &sym))
+    return true;
+  if (!read_word(&pair->libc.library, sym.st_value + 8, &offset))
+    return fail(symbol, "unreadable");
+  if (layout_member(type_of_group(pair, group), member, &found) && found.bit == 8ull * offset)
+    return true;
   return fail(pair->libc.library.path, "%s disagrees with the debug information", symbol);
 }
 
@@ -225,7 +254,8 @@ static bool check(struct pair *pair) {
       (!read_word(&pair->libc.library, sym.st_value, &size) || size != type_of_group(pair, "pthread")->size))
     return fail(pair->libc.library.path, "_thread_db_sizeof_pthread disagrees with the debug information");
   for (unsigned i = 0; i < COUNT(descriptors); i++)
-    if (!check_thread_db(pair, descriptors[i][0], descriptors[i][1], descriptors[i][2])) return false;
+    if (!check_thread_db(pair, descriptors[i][0], descriptors[i][1], descriptors[i][2]))
+      return false;
   return true;
 }
 
@@ -242,7 +272,8 @@ static void word(unsigned *column, const char *format, ...) {
     putchar('\n');
     *column = 0;
   }
-  if (*column == 0) *column = (unsigned)printf("     ");
+  if (*column == 0)
+    *column = (unsigned)printf("     ");
   *column += (unsigned)printf(" %s", text);
 }
 
@@ -272,13 +303,15 @@ static void print_group(const struct group *group, struct layout_type *type, enu
     else if (style != STYLE_LIST)
       word(&column, ".%s = GLIBC_ABSENT,", entry->field);
   }
-  if (style != STYLE_LIST) end_group(column);
+  if (style != STYLE_LIST)
+    end_group(column);
 }
 
 static void print_bits(struct layout_type *map, enum style style) {
   unsigned column = 0;
   struct layout_member member;
-  if (style != STYLE_LIST) begin_group(&column, "map_bits");
+  if (style != STYLE_LIST)
+    begin_group(&column, "map_bits");
   for (unsigned i = 0; i < COUNT(map_bits); i++) {
     bool found = layout_member(map, map_bits[i].path, &member);
     unsigned long byte = member.bit / 8, shift = member.bit % 8, width = member.bit_size;
@@ -293,14 +326,16 @@ static void print_bits(struct layout_type *map, enum style style) {
     else if (style != STYLE_LIST)
       word(&column, ".%s = {GLIBC_ABSENT, 0, 0},", map_bits[i].field);
   }
-  if (style != STYLE_LIST) end_group(column);
+  if (style != STYLE_LIST)
+    end_group(column);
 }
 
-static void print_measures(struct pair *pair, const char *name, const struct measure_entry *entries,
-                           unsigned count, bool elements, enum style style) {
+static void print_measures(struct pair *pair, const char *name, const struct measure_entry *entries, unsigned count,
+                           bool elements, enum style style) {
   unsigned column = 0;
   struct layout_member member;
-  if (style != STYLE_LIST) begin_group(&column, name);
+  if (style != STYLE_LIST)
+    begin_group(&column, name);
   for (unsigned i = 0; i < count; i++) {
     bool found = layout_member(type_of_group(pair, entries[i].group), entries[i].member, &member);
     unsigned long value = !found ? 0 : elements ? member.count : member.size;
@@ -309,7 +344,8 @@ static void print_measures(struct pair *pair, const char *name, const struct mea
     else
       word(&column, ".%s = %lu,", entries[i].field, value);
   }
-  if (style != STYLE_LIST) end_group(column);
+  if (style != STYLE_LIST)
+    end_group(column);
 }
 
 /* glibc keeps some functions only under their hidden alias. */
@@ -323,15 +359,18 @@ static void print_symbols(struct half *ld, const char *name, const char *const *
                           enum style style) {
   unsigned column = 0;
   GElf_Sym sym;
-  if (style != STYLE_LIST) begin_group(&column, name);
+  if (style != STYLE_LIST)
+    begin_group(&column, name);
   for (unsigned i = 0; i < count; i++) {
-    if (!find_symbol(&ld->debug, symbols[i], &sym)) continue;
+    if (!find_symbol(&ld->debug, symbols[i], &sym))
+      continue;
     if (style == STYLE_LIST)
       printf("%s(%s) %#lx\n", name, symbols[i], (unsigned long)sym.st_value);
     else
       word(&column, ".%s = %#lx,", symbols[i], (unsigned long)sym.st_value);
   }
-  if (style != STYLE_LIST) end_group(column);
+  if (style != STYLE_LIST)
+    end_group(column);
 }
 
 /* The five parts of l_info[] and their lengths; only the first two vary, and a build before 2.36, which
@@ -346,17 +385,17 @@ static bool print_info(struct pair *pair, enum style style) {
   unsigned long extra = base + VERSION_TAGS, value = extra + EXTRA_TAGS, address = value + VALUE_TAGS;
   if (base != TAGS_BEFORE_RELR && base != TAGS_WITH_RELR && base != TAGS_WITH_RELR + 4)
     return fail(pair->ld.library.path, "l_info has an unknown length, %lu", (unsigned long)info.count);
-  printf(style == STYLE_LIST
-             ? "l_info %lu %lu %lu %lu %lu\n"
-             : "    .info = {.dt_num = %lu, .version_base = %lu, .extra_base = %lu, .val_base = %lu, "
-               ".addr_base = %lu},\n",
+  printf(style == STYLE_LIST ? "l_info %lu %lu %lu %lu %lu\n"
+                             : "    .info = {.dt_num = %lu, .version_base = %lu, .extra_base = %lu, .val_base = %lu, "
+                               ".addr_base = %lu},\n",
          tags, base, extra, value, address);
   return true;
 }
 
 static void print_build_id(const char *field, const uint8_t id[20]) {
   printf("    .%s = {", field);
-  for (unsigned i = 0; i < 20; i++) printf("%s0x%02x", i ? ", " : "", id[i]);
+  for (unsigned i = 0; i < 20; i++)
+    printf("%s0x%02x", i ? ", " : "", id[i]);
   printf("},\n");
 }
 
@@ -370,19 +409,22 @@ static bool print_pair(struct pair *pair, enum style style) {
     print_build_id("ld_build_id", pair->ld.build_id);
     print_build_id("libc_build_id", pair->libc.build_id);
   }
-  for (unsigned i = 0; i < pair->ld.group_count; i++) print_group(&pair->ld.groups[i], &pair->ld.types[i], style);
+  for (unsigned i = 0; i < pair->ld.group_count; i++)
+    print_group(&pair->ld.groups[i], &pair->ld.types[i], style);
   for (unsigned i = 0; i < pair->libc.group_count; i++)
     print_group(&pair->libc.groups[i], &pair->libc.types[i], style);
   print_bits(type_of_group(pair, "map"), style);
   print_measures(pair, "size", sizes, COUNT(sizes), false, style);
   print_measures(pair, "count", counts, COUNT(counts), true, style);
-  if (!print_info(pair, style)) return false;
+  if (!print_info(pair, style))
+    return false;
   print_symbols(&pair->ld, "object", objects, COUNT(objects), style);
   print_symbols(&pair->ld, "function", functions, COUNT(functions), style);
   if (!elf_file_symbol(&pair->ld.debug, "tunable_list", &tunables))
     return fail(pair->ld.debug.path, "has no tunable_list");
   printf(list ? "tunable_list_size %lu\n" : "    .tunable_list_size = %lu,\n", (unsigned long)tunables.st_size);
-  if (!list) printf("  },\n");
+  if (!list)
+    printf("  },\n");
   return true;
 }
 
@@ -392,8 +434,8 @@ static bool do_pair(const char *ld_path, const char *libc_path, const struct opt
       .libc = {.groups = libc_groups, .group_count = COUNT(libc_groups)},
   };
   bool ok = open_half(&pair.ld, ld_path, options->ld_debug, options) &&
-            open_half(&pair.libc, libc_path, options->libc_debug, options) && read_banner(&pair) &&
-            check(&pair) && print_pair(&pair, options->style);
+            open_half(&pair.libc, libc_path, options->libc_debug, options) && read_banner(&pair) && check(&pair) &&
+            print_pair(&pair, options->style);
   close_half(&pair.ld);
   close_half(&pair.libc);
   return ok;
@@ -421,28 +463,43 @@ static void usage(FILE *out) {
 }
 
 static bool parse(int argc, char **argv, struct options *options) {
-  static const struct option longs[] = {
-      {"header", no_argument, NULL, 'H'},        {"list", no_argument, NULL, 'l'},
-      {"debug-root", required_argument, NULL, 'r'}, {"ld-debug", required_argument, NULL, 'L'},
-      {"libc-debug", required_argument, NULL, 'C'}, {"help", no_argument, NULL, 'h'},
-      {0}};
+  static const struct option longs[] = {{"header", no_argument, NULL, 'H'},
+                                        {"list", no_argument, NULL, 'l'},
+                                        {"debug-root", required_argument, NULL, 'r'},
+                                        {"ld-debug", required_argument, NULL, 'L'},
+                                        {"libc-debug", required_argument, NULL, 'C'},
+                                        {"help", no_argument, NULL, 'h'},
+                                        {0}};
   for (int c; (c = getopt_long(argc, argv, "h", longs, NULL)) != -1;) {
     switch (c) {
-    case 'H': options->style = STYLE_HEADER; break;
-    case 'l': options->style = STYLE_LIST; break;
-    case 'L': options->ld_debug = optarg; break;
-    case 'C': options->libc_debug = optarg; break;
+    case 'H':
+      options->style = STYLE_HEADER;
+      break;
+    case 'l':
+      options->style = STYLE_LIST;
+      break;
+    case 'L':
+      options->ld_debug = optarg;
+      break;
+    case 'C':
+      options->libc_debug = optarg;
+      break;
     case 'r':
-      if (options->root_count == MAX_ROOTS - 1) return fail("--debug-root", "given too often");
+      if (options->root_count == MAX_ROOTS - 1)
+        return fail("--debug-root", "given too often");
       options->roots[options->root_count++] = optarg;
       break;
-    case 'h': usage(stdout); exit(0);
-    default: return false;
+    case 'h':
+      usage(stdout);
+      exit(0);
+    default:
+      return false;
     }
   }
   options->roots[options->root_count++] = "/usr/lib/debug";
   int files = argc - optind;
-  if (files < 2 || files % 2) return fail("arguments", "LD_SO and LIBC_SO are given in pairs");
+  if (files < 2 || files % 2)
+    return fail("arguments", "LD_SO and LIBC_SO are given in pairs");
   if (files > 2 && (options->ld_debug || options->libc_debug))
     return fail("arguments", "debug files can be named for one pair only");
   return true;
@@ -461,7 +518,9 @@ int main(int argc, char **argv) {
            "/* clang-format off */\n"
            "static const struct glibc_profile glibc_profiles[] = {\n");
   bool ok = true;
-  for (int i = optind; ok && i + 1 < argc; i += 2) ok = do_pair(argv[i], argv[i + 1], &options);
-  if (options.style == STYLE_HEADER) printf("};\n\n#endif\n");
+  for (int i = optind; ok && i + 1 < argc; i += 2)
+    ok = do_pair(argv[i], argv[i + 1], &options);
+  if (options.style == STYLE_HEADER)
+    printf("};\n\n#endif\n");
   return ok ? 0 : 1;
 }

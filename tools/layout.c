@@ -19,7 +19,8 @@ static bool type_of(Dwarf_Die *die, Dwarf_Die *type) {
 /* The aggregate that a top-level DIE defines, itself or as a typedef. */
 static bool definition(Dwarf_Die *die, Dwarf_Die *aggregate) {
   if (dwarf_tag(die) == DW_TAG_typedef) {
-    if (!type_of(die, aggregate)) return false;
+    if (!type_of(die, aggregate))
+      return false;
   } else {
     *aggregate = *die;
   }
@@ -29,7 +30,8 @@ static bool definition(Dwarf_Die *die, Dwarf_Die *aggregate) {
 static bool note_definition(Dwarf_Die *die, const char *file, struct layout_type *type) {
   Dwarf_Die aggregate;
   Dwarf_Word size;
-  if (!definition(die, &aggregate) || dwarf_aggregate_size(&aggregate, &size) != 0) return true;
+  if (!definition(die, &aggregate) || dwarf_aggregate_size(&aggregate, &size) != 0)
+    return true;
   if (type->size == 0) {
     type->die = aggregate;
     type->size = size;
@@ -43,12 +45,15 @@ static bool note_definition(Dwarf_Die *die, const char *file, struct layout_type
 
 static bool scan_unit(Dwarf_Die *unit, const char *file, struct layout_type *types, unsigned count) {
   Dwarf_Die die;
-  if (dwarf_child(unit, &die) != 0) return true;
+  if (dwarf_child(unit, &die) != 0)
+    return true;
   do {
-    if (!is_aggregate(&die) && dwarf_tag(&die) != DW_TAG_typedef) continue;
+    if (!is_aggregate(&die) && dwarf_tag(&die) != DW_TAG_typedef)
+      continue;
     const char *name = dwarf_diename(&die);
     for (unsigned i = 0; name && i < count; i++)
-      if (!strcmp(types[i].name, name) && !note_definition(&die, file, &types[i])) return false;
+      if (!strcmp(types[i].name, name) && !note_definition(&die, file, &types[i]))
+        return false;
   } while (dwarf_siblingof(&die, &die) == 0);
   return true;
 }
@@ -57,7 +62,8 @@ bool layout_find_types(Dwarf *dwarf, const char *file, struct layout_type *types
   Dwarf_CU *cu = NULL;
   Dwarf_Die unit;
   while (dwarf_get_units(dwarf, cu, &cu, NULL, NULL, &unit, NULL) == 0)
-    if (!scan_unit(&unit, file, types, count)) return false;
+    if (!scan_unit(&unit, file, types, count))
+      return false;
   Dwarf *shared = dwarf_getalt(dwarf);
   return !shared || layout_find_types(shared, file, types, count);
 }
@@ -65,7 +71,8 @@ bool layout_find_types(Dwarf *dwarf, const char *file, struct layout_type *types
 static bool unsigned_attr(Dwarf_Die *die, unsigned name, uint64_t *value) {
   Dwarf_Attribute attr;
   Dwarf_Word word;
-  if (dwarf_formudata(dwarf_attr(die, name, &attr), &word) != 0) return false;
+  if (dwarf_formudata(dwarf_attr(die, name, &attr), &word) != 0)
+    return false;
   *value = word;
   return true;
 }
@@ -76,10 +83,12 @@ static void locate(Dwarf_Die *die, struct layout_member *member) {
   uint64_t bytes = 0, bit = 0, storage = member->size;
   member->bit_size = 0;
   unsigned_attr(die, DW_AT_bit_size, &member->bit_size);
-  if (unsigned_attr(die, DW_AT_data_bit_offset, &member->bit)) return;
+  if (unsigned_attr(die, DW_AT_data_bit_offset, &member->bit))
+    return;
   unsigned_attr(die, DW_AT_data_member_location, &bytes);
   member->bit = 8 * bytes;
-  if (member->bit_size == 0 || !unsigned_attr(die, DW_AT_bit_offset, &bit)) return;
+  if (member->bit_size == 0 || !unsigned_attr(die, DW_AT_bit_offset, &bit))
+    return;
   unsigned_attr(die, DW_AT_byte_size, &storage);
   member->bit += 8 * storage - bit - member->bit_size;
 }
@@ -99,13 +108,16 @@ static void measure(Dwarf_Die *type, struct layout_member *member) {
 static bool find_member(Dwarf_Die *aggregate, const char *name, size_t length, struct layout_member *member,
                         Dwarf_Die *type) {
   Dwarf_Die die;
-  if (dwarf_child(aggregate, &die) != 0) return false;
+  if (dwarf_child(aggregate, &die) != 0)
+    return false;
   do {
-    if (dwarf_tag(&die) != DW_TAG_member || !type_of(&die, type)) continue;
+    if (dwarf_tag(&die) != DW_TAG_member || !type_of(&die, type))
+      continue;
     measure(type, member);
     locate(&die, member);
     const char *found = dwarf_diename(&die);
-    if (found && strlen(found) == length && !memcmp(found, name, length)) return true;
+    if (found && strlen(found) == length && !memcmp(found, name, length))
+      return true;
     uint64_t outer = member->bit;
     Dwarf_Die inner = *type;
     if (!found && is_aggregate(&inner) && find_member(&inner, name, length, member, type)) {
@@ -121,12 +133,15 @@ bool layout_member(struct layout_type *type, const char *path, struct layout_mem
   uint64_t base = 0;
   for (;;) {
     size_t length = strcspn(path, ".");
-    if (!is_aggregate(&at) || !find_member(&at, path, length, member, &next)) return false;
+    if (!is_aggregate(&at) || !find_member(&at, path, length, member, &next))
+      return false;
     member->bit += base;
-    if (!path[length]) return true;
+    if (!path[length])
+      return true;
     base = member->bit;
     path += length + 1;
     at = next;
-    while (dwarf_tag(&at) == DW_TAG_array_type && type_of(&at, &next)) at = next;
+    while (dwarf_tag(&at) == DW_TAG_array_type && type_of(&at, &next))
+      at = next;
   }
 }

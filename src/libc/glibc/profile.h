@@ -11,6 +11,8 @@
 
 #define GLIBC_ABSENT 0xffffu /* this build has no such member */
 
+/* clang-format off */
+
 /* struct rtld_global_ro: what libc and its siblings read, written by the loader before it is sealed. */
 #define GLIBC_RO_MEMBERS(M, P)                                                                               \
   M(_dl_debug_mask) M(_dl_osversion) M(_dl_platform) M(_dl_platformlen) M(_dl_pagesize)                      \
