@@ -3,7 +3,6 @@
 #include <string.h>
 #include <sys/mman.h>
 
-#include "base/lock.h"
 #include "base/span.h"
 #include "base/sys.h"
 
@@ -69,19 +68,17 @@ static struct block *carve(struct ldx_heap *h, unsigned cls) {
   return b;
 }
 
+/* Gives up after a while: the holder may be what this call, of a signal handler, interrupted. */
 static bool enter(struct ldx_heap *h) {
-  uintptr_t self = ldx_thread_pointer();
-  if (__atomic_load_n(&h->owner, __ATOMIC_RELAXED) == self)
-    return false;
-  ldx_futex_lock(&h->lock);
-  __atomic_store_n(&h->owner, self, __ATOMIC_RELAXED);
-  return true;
+  for (int tries = 200; tries; tries--) {
+    uint32_t held = __atomic_load_n(&h->lock, __ATOMIC_RELAXED);
+    if (!held && __atomic_compare_exchange_n(&h->lock, &held, 1, false, __ATOMIC_ACQUIRE, __ATOMIC_RELAXED))
+      return true;
+  }
+  return false;
 }
 
-static void leave(struct ldx_heap *h) {
-  __atomic_store_n(&h->owner, 0, __ATOMIC_RELAXED);
-  ldx_futex_unlock(&h->lock);
-}
+static void leave(struct ldx_heap *h) { __atomic_store_n(&h->lock, 0, __ATOMIC_RELEASE); }
 
 void *ldx_heap_alloc(struct ldx_heap *h, size_t size) {
   size_t need = size + sizeof(struct block);
@@ -133,7 +130,7 @@ void ldx_heap_free(struct ldx_heap *h, void *p) {
   if (!enter(h)) {
     void **slot = (void **)(b + 1);
     do
-      *slot = h->deferred;
+      *slot = __atomic_load_n(&h->deferred, __ATOMIC_RELAXED);
     while (!__atomic_compare_exchange_n(&h->deferred, slot, slot, false, __ATOMIC_RELEASE, __ATOMIC_RELAXED));
     return;
   }
@@ -147,6 +144,9 @@ void ldx_heap_seed(struct ldx_heap *h, void *mem, size_t size) {
 }
 
 void ldx_heap_after_fork(struct ldx_heap *h) {
+  if (!h->lock)
+    return;
+  h->chunk = h->chunk_end = NULL; /* half-changed lists are given up, not trusted */
+  memset(h->free_list, 0, sizeof h->free_list);
   h->lock = 0;
-  h->owner = 0;
 }

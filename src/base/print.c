@@ -77,6 +77,7 @@ static const char *parse_spec(const char *p, struct spec *f, va_list *ap) {
     else
       break;
   }
+  f->zero = f->zero && !f->left;
   if (*p == '*') {
     f->width = va_arg(*ap, int);
     p++;

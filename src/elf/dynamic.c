@@ -53,6 +53,8 @@ const char *elf_dynamic_string(const struct elf_dynamic *d, int index) {
 
 static enum elf_error read_tags(const struct elf_image *im, struct elf_dynamic *out) {
   uint64_t room = elf_room(im, im->dynamic->p_vaddr) / sizeof(Elf64_Dyn);
+  if (room > UINT32_MAX)
+    room = UINT32_MAX;
   Elf64_Dyn *d = elf_at(im, im->dynamic->p_vaddr, sizeof *d);
   if (!d)
     return ELF_BAD_DYNAMIC;
@@ -151,6 +153,18 @@ static enum elf_error read_relas(const struct elf_image *im, uint64_t addr, uint
   return ELF_OK;
 }
 
+/* Linkers may let DT_RELASZ include the PLT's relocations: these are done as JMPREL alone. */
+static enum elf_error cut_jmprel(struct elf_relas *rela, const struct elf_relas *jmprel) {
+  uintptr_t start = (uintptr_t)rela->at, end = start + rela->count * sizeof(Elf64_Rela);
+  uintptr_t plt = (uintptr_t)jmprel->at, plt_end = plt + jmprel->count * sizeof(Elf64_Rela);
+  if (!jmprel->count || plt >= end || plt_end <= start)
+    return ELF_OK;
+  if (plt < start || plt_end != end || (plt - start) % sizeof(Elf64_Rela))
+    return ELF_BAD_RELOC_TABLE;
+  rela->count = (plt - start) / sizeof(Elf64_Rela);
+  return ELF_OK;
+}
+
 static enum elf_error read_relocations(const struct elf_image *im, struct elf_dynamic *out) {
   if ((out->info[DT_RELAENT] && value(out, DT_RELAENT) != sizeof(Elf64_Rela)) ||
       (out->info[DT_RELRENT] && value(out, DT_RELRENT) != 8) || (out->info[DT_REL] && value(out, DT_RELSZ)) ||
@@ -161,14 +175,10 @@ static enum elf_error read_relocations(const struct elf_image *im, struct elf_dy
     e = read_relas(im, value(out, DT_RELA), value(out, DT_RELASZ), &out->rela);
   if (!e && out->info[DT_JMPREL])
     e = read_relas(im, value(out, DT_JMPREL), value(out, DT_PLTRELSZ), &out->jmprel);
+  if (!e)
+    e = cut_jmprel(&out->rela, &out->jmprel);
   if (e)
     return e;
-  if (out->jmprel.count && out->jmprel.at >= out->rela.at && out->jmprel.at < out->rela.at + out->rela.count) {
-    uint64_t before = (uint64_t)(out->jmprel.at - out->rela.at);
-    if (before + out->jmprel.count != out->rela.count)
-      return ELF_BAD_RELOC_TABLE;
-    out->rela.count = before; /* the tail is done as JMPREL */
-  }
   out->relative_count = value(out, ELF_DT_RELACOUNT);
   if (out->relative_count > out->rela.count)
     return ELF_BAD_RELOC_TABLE;

@@ -18,8 +18,8 @@ enum {
   ELF_DT_RELCOUNT,
   ELF_DT_RELACOUNT,
   ELF_DT_VERSYM = ELF_DT_NUM + 15,
-  ELF_DT_AUXILIARY = ELF_DT_NUM + 16 + 1,
   ELF_DT_FILTER = ELF_DT_NUM + 16,
+  ELF_DT_AUXILIARY,
   ELF_DT_GNU_HASH,
   ELF_DT_TLSDESC_PLT,
   ELF_DT_TLSDESC_GOT,
@@ -43,7 +43,7 @@ struct elf_dynamic {
   uint32_t count;                 /* entries before DT_NULL */
   Elf64_Dyn *info[ELF_DT_SLOTS];  /* last entry of each tag, or NULL */
   struct elf_symtab sym;
-  struct elf_relas rela, jmprel;
+  struct elf_relas rela, jmprel; /* never overlap: a JMPREL that is the tail of RELA is cut off from it */
   uint64_t relative_count; /* DT_RELACOUNT: that many R_*_RELATIVE come first in rela */
   const uint64_t *relr;
   uint64_t relr_count;
@@ -52,7 +52,6 @@ struct elf_dynamic {
   struct elf_functions preinit_array, init_array, fini_array;
   uint64_t flags, flags_1, gnu_flags_1;
   bool symbolic, textrel, bind_now;
-  bool jmprel_in_rela; /* JMPREL is the tail of RELA: do not do it twice */
 };
 
 /* Index into info[] for a tag, or -1 when the loader has no use for it. */

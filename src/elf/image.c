@@ -42,6 +42,14 @@ const Elf64_Phdr *elf_phdrs(struct ldx_span head, uint64_t file_size, enum elf_e
   return NULL;
 }
 
+/* A page that two segments share gets the protection of the later one: what the earlier promises of its
+ * bytes there must stay true. */
+static bool may_follow(const struct elf_segment *before, const Elf64_Phdr *ph) {
+  uint64_t end = before->vaddr + before->memsz;
+  bool shares = ldx_align_down(ph->p_vaddr, LDX_PAGE) < ldx_align_up(end, LDX_PAGE);
+  return end <= ph->p_vaddr && (!shares || before->flags == (ph->p_flags & 7));
+}
+
 static enum elf_error add_segment(const Elf64_Phdr *ph, uint64_t file_size, uint32_t max, struct elf_image *out) {
   const uint64_t limit = 1ull << 47;
   if (ph->p_align & (LDX_PAGE - 1) && ph->p_align > 1)
@@ -62,7 +70,7 @@ static enum elf_error add_segment(const Elf64_Phdr *ph, uint64_t file_size, uint
   if (out->segment_count == max)
     return ELF_TOO_MANY_SEGMENTS;
   struct elf_segment *s = &out->segments[out->segment_count];
-  if (out->segment_count && s[-1].vaddr + s[-1].memsz > ph->p_vaddr)
+  if (out->segment_count && !may_follow(&s[-1], ph))
     return ELF_BAD_SEGMENT;
   *s = (struct elf_segment){ph->p_vaddr, ph->p_filesz, ph->p_memsz, ph->p_offset, ph->p_flags & 7};
   if (out->segment_count++ == 0)
@@ -112,7 +120,9 @@ static enum elf_error check_headers(struct elf_image *im) {
   if (t && (t->p_filesz > t->p_memsz || t->p_memsz > 1ull << 40 || (t->p_align && !ldx_is_pow2(t->p_align)) ||
             t->p_align > 1ull << 30 || (t->p_filesz && elf_room(im, t->p_vaddr) < t->p_filesz)))
     return ELF_BAD_TLS;
-  if (im->relro && im->relro->p_memsz) {
+  if (im->relro && im->relro->p_memsz == 0)
+    im->relro = NULL;
+  if (im->relro) {
     uint64_t end = im->relro->p_vaddr + im->relro->p_memsz;
     if (end < im->relro->p_vaddr || im->relro->p_vaddr < im->start || ldx_align_down(end, LDX_PAGE) > im->end)
       return ELF_BAD_RELRO;
@@ -145,7 +155,7 @@ uint64_t elf_room(const struct elf_image *im, uint64_t vaddr) {
   for (uint32_t i = 0; i < im->segment_count; i++) {
     const struct elf_segment *s = &im->segments[i];
     if (vaddr >= s->vaddr && vaddr - s->vaddr < s->filesz)
-      return s->filesz - (vaddr - s->vaddr);
+      return s->flags & (PF_R | PF_W) ? s->filesz - (vaddr - s->vaddr) : 0;
   }
   return 0;
 }

@@ -43,11 +43,11 @@ enum elf_error elf_read_layout(const Elf64_Phdr *phdrs, uint32_t phnum, uint64_t
                                struct elf_segment *segments, uint32_t max_segments, struct elf_image *out);
 
 /* Memory behind a link-time address, when `size` bytes from there lie inside the file-backed part of one
- * segment; else NULL. */
+ * readable segment; else NULL. */
 void *elf_at(const struct elf_image *im, uint64_t vaddr, uint64_t size);
 /* The same for whole segments in memory (including zero-filled space), of which all bits of `flags` are set. */
 void *elf_at_memory(const struct elf_image *im, uint64_t vaddr, uint64_t size, uint32_t flags);
-/* How many bytes from vaddr on are file-backed in its segment (0: not in any). */
+/* How many bytes from vaddr on are file-backed in its segment (0: not in any that can be read). */
 uint64_t elf_room(const struct elf_image *im, uint64_t vaddr);
 
 #endif

@@ -17,6 +17,7 @@ static bool enter_need(const struct elf_image *im, const struct elf_dynamic *d, 
     w->started = true;
     w->entry = value(d, ELF_DT_VERNEED);
     w->entries_left = d->info[ELF_DT_VERNEEDNUM] ? value(d, ELF_DT_VERNEEDNUM) : UINT64_MAX;
+    w->total_left = elf_room(im, w->entry) / sizeof(Elf64_Vernaux);
     if (!w->entry || !w->entries_left)
       return false;
   } else {
@@ -41,13 +42,14 @@ bool elf_next_need(const struct elf_image *im, const struct elf_dynamic *d, stru
     if (!enter_need(im, d, w, error))
       return false;
   const Elf64_Vernaux *a = w->aux % 4 ? NULL : elf_at(im, w->aux, sizeof *a);
-  if (!a || !(out->name = elf_string(d, a->vna_name)))
+  if (!a || !w->total_left || !(out->name = elf_string(d, a->vna_name)))
     return damaged(error);
   out->file = w->file;
   out->hash = a->vna_hash;
   out->index = a->vna_other & ELF_VERSYM_INDEX;
   out->hidden = a->vna_other & ELF_VERSYM_HIDDEN;
   out->weak = a->vna_flags & VER_FLG_WEAK;
+  w->total_left--;
   w->aux_left = a->vna_next ? w->aux_left - 1 : 0;
   w->aux += a->vna_next;
   return true;

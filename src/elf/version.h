@@ -24,6 +24,7 @@ struct elf_def {
 struct elf_need_walk {
   uint64_t entry, aux; /* link-time addresses */
   uint64_t entries_left, aux_left;
+  uint64_t total_left; /* no table has more records than fit its segment: damaged ones share records, to be endless */
   const char *file;
   bool started;
 };
