@@ -1,0 +1,50 @@
+"""How a process looks to the program that was started in it, and how it ends."""
+
+from harness import Case
+
+STATIC = 'a static program has no PT_INTERP; only the command line starts it by ldx'
+FACTS = {'ONE': '1', 'EMPTY': ''}
+
+
+def facts(name, *arguments, **more):
+    return Case(f'process.{name}', [f'./{name}', *arguments], use=name, env=FACTS, **more)
+
+
+CASES = [
+    facts('facts', 'one', '', 'two words'),
+    facts('facts-no-pie', 'x'),
+    facts('facts-far'),
+    facts('facts-static', 'x', modes=('command',), reason=STATIC),
+    facts('facts-static-pie', 'x', modes=('command',), reason=STATIC),
+    facts('facts-huge-pages'),
+    facts('facts-lld'),
+    Case('process.facts-by-path', ['@DIR@/bin/facts'], use='bin/facts=facts'),
+    Case('process.facts-by-dots', ['./bin/../bin/facts'], use='bin/facts=facts'),
+    Case('process.facts-by-link', ['./link'], use='facts', setup='ln -s facts link'),
+    Case('process.facts-small-stack', script='ulimit -s 256; $RUN ./facts', use='facts'),
+    Case('process.facts-unlimited-stack', script='ulimit -s unlimited; $RUN ./facts', use='facts'),
+    Case('process.facts-no-aslr', script='setarch -R $RUN ./facts', use='facts'),
+    Case('process.facts-no-pie-no-aslr', script='setarch -R $RUN ./facts-no-pie', use='facts-no-pie'),
+    Case('process.facts-many-arguments', script='$RUN ./facts $(seq 1 2000) | cksum', use='facts'),
+    Case('process.facts-no-environment', script='R=$RUN; exec env -i X=1 $R ./facts', use='facts'),
+    Case('process.vdso', ['./vdso'], use='vdso'),
+    Case('process.maps', ['./maps'], use='maps libmapped.so'),
+    Case('process.maps-norelro', ['./maps-norelro'], use='maps-norelro libmapped.so'),
+    Case('process.maps-merged', ['./maps-merged'], use='maps-merged libmapped.so'),
+    Case('process.stack', ['./stack'], use='stack'),
+    Case('process.stack-executable', ['./stack-executable'], use='stack-executable'),
+    Case('process.stack-by-library', ['./stack-needs'], use='stack-needs libexecstack.so'),
+    Case('process.stack-by-dlopen', ['./stack', '@DIR@/libexecstack.so'], use='stack libexecstack.so'),
+    Case('process.free-pie', ['./free-pie', 'a', 'b'], use='free-pie'),
+    Case('process.free-library', ['./free-library', 'a'], use='free-library libplain.so'),
+    Case('process.free-no-pie', ['./free-no-pie'], use='free-no-pie libplain.so'),
+    Case('process.free-static', ['./free-static', 'a'], use='free-static', modes=('command',), reason=STATIC),
+    Case('process.free-static-pie', ['./free-static-pie', 'a'], use='free-static-pie', modes=('command',), reason=STATIC),
+    Case('process.reexec', ['./reexec'], use='reexec'),
+    Case('process.reexec-path', ['@DIR@/reexec'], use='reexec'),
+    Case('process.throw-static', ['./throw-static'], use='throw-static', modes=('command',), reason=STATIC),
+    Case('process.throw-static-pie', ['./throw-static-pie'], use='throw-static-pie', modes=('command',), reason=STATIC),
+] + [
+    Case(f'process.ending-{how}', ['./ending', how], use='ending')
+    for how in ('return', 'exit', '_exit', 'quick_exit', 'abort', 'segv', 'ill', 'term', 'thread', 'pthread_exit')
+]

@@ -1,0 +1,6 @@
+"""The cases of the test programs, by what they show of the loader."""
+
+import process_cases
+import relocation_cases
+
+CASES = process_cases.CASES + relocation_cases.CASES
