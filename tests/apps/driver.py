@@ -75,7 +75,7 @@ def compare(runner, case, mode):
     missing = [name for name in case.run[:1] + case.programs if '/' not in name and '/' not in locate(name)]
     if missing:
         return [f'not installed: {" ".join(missing)} (Debian: {case.packages or "base"})'], 0.0
-    wanted = case.expect or runner.outcome(case, 'plain')
+    wanted = runner.scratch.expected(case) or runner.outcome(case, 'plain')
     if wanted.status is None:
         return [f'the system loader has reached the time limit of {case.limit} s: '
                 f'{wanted.stdout[-200:]} {wanted.stderr[-200:]}'], 0.0

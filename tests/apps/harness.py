@@ -22,7 +22,7 @@ import stat
 import struct
 import subprocess
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 PT_INTERP = 3
@@ -111,6 +111,12 @@ class Scratch:
         path.parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(self.built / (source or name), path)
         return path
+
+    def expected(self, case):
+        if not case.expect:
+            return None
+        return replace(case.expect, stdout=case.expect.stdout.replace('@DIR@', str(self.folder)),
+                       stderr=case.expect.stderr.replace('@DIR@', str(self.folder)))
 
     def environment(self, case):
         # Only what is stated here reaches a program, so that a result does not hang on who runs it.

@@ -3,6 +3,8 @@
 
 import sys
 
+sys.dont_write_bytecode = True
+
 import driver
 import language_cases
 import system_cases

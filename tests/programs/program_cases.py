@@ -2,5 +2,7 @@
 
 import process_cases
 import relocation_cases
+import symbol_cases
+import tls_cases
 
-CASES = process_cases.CASES + relocation_cases.CASES
+CASES = process_cases.CASES + relocation_cases.CASES + symbol_cases.CASES + tls_cases.CASES

@@ -1,0 +1,3 @@
+#include <stdio.h>
+int user(void);
+int main(void) { printf("%d\n", user()); }
