@@ -8,6 +8,8 @@
 #include "base/diag.h"
 #include "namespace/object.h"
 
+struct ldx_isa;
+
 /* First bytes of the file, read once: header and (nearly always) program headers. */
 enum { LDX_HEAD_SIZE = 1024 };
 
@@ -25,8 +27,14 @@ struct ldx_library_search {
   struct ldx_heap *heap;
   const char *library_path;   /* LD_LIBRARY_PATH or --library-path; NULL when unset */
   const char *library_path_source; /* how traces call it: "LD_LIBRARY_PATH" or "--library-path" */
-  const char *platform;       /* AT_PLATFORM; NULL when unknown */
-  uint64_t hwcap;             /* AT_HWCAP */
+  const char *program_path; /* the program's file when the loader itself opened it; NULL: the kernel did */
+  const char *program_name; /* argv[0]; what traces call the program */
+  const char *platform;     /* AT_PLATFORM; NULL when unknown */
+  uint64_t hwcap;           /* AT_HWCAP */
+  uint64_t hwcap_mask;      /* LD_HWCAP_MASK; counts when hwcap_mask_set */
+  bool hwcap_mask_set;
+  const struct ldx_isa *isa;  /* NULL: this CPU's own abilities */
+  const char *cache_file;     /* NULL: /etc/ld.so.cache */
   const char *hwcaps_prepend; /* --glibc-hwcaps-prepend */
   const char *hwcaps_mask;    /* --glibc-hwcaps-mask */
   const char *inhibit_rpath;  /* --inhibit-rpath */
@@ -41,20 +49,47 @@ struct ldx_library_search {
 
 enum ldx_find_result { LDX_FOUND, LDX_NOT_FOUND, LDX_FIND_ERROR };
 
-/* Opens the library that `name` means to `loader` (the object whose DT_NEEDED or dlopen asks; may be NULL),
- * where `program` is the namespace's main program. A name with a slash is a path; $ORIGIN, $LIB and
- * $PLATFORM are expanded. Files of the wrong class or machine are passed over, as the system loader does.
- * Fills *out (fd open, close-on-exec). LDX_NOT_FOUND and LDX_FIND_ERROR leave the message in *diag
- * ("cannot open shared object file" with its errno, "file too short", ...). */
+enum ldx_find_mode {
+  LDX_FIND_PLAIN,
+  LDX_FIND_PRELOAD, /* named by the environment: under AT_SECURE only set-user-ID files in folders will do */
+  LDX_FIND_AUDIT,   /* an auditor: the program's DT_RUNPATH counts too */
+};
+
+struct ldx_find_request {
+  const char *name;
+  struct ldx_object *loader;  /* the object whose DT_NEEDED or dlopen asks; may be NULL */
+  struct ldx_object *program; /* main program of the base namespace; NULL before it is known */
+  long ns;                    /* id of the namespace the library is meant for */
+  enum ldx_find_mode mode;
+};
+
+/* Opens the library that a request means. A name with a slash is a path, in which $ORIGIN, $LIB and $PLATFORM
+ * are expanded when there is a loader. Files of the wrong class or machine are passed over, as the system
+ * loader does. Before the program is known only ld.so.cache is searched. Fills *out (fd open, close-on-exec).
+ * LDX_NOT_FOUND and LDX_FIND_ERROR leave the message in *diag ("cannot open shared object file" with its
+ * errno, "file too short", ...). */
+enum ldx_find_result ldx_find(struct ldx_library_search *s, const struct ldx_find_request *r,
+                              struct ldx_library_file *out, struct ldx_diag *diag);
+
+/* The same for the loader's own namespace and LDX_FIND_PLAIN. */
 enum ldx_find_result ldx_find_library(struct ldx_library_search *s, const char *name, struct ldx_object *loader,
                                       struct ldx_object *program, struct ldx_library_file *out,
                                       struct ldx_diag *diag);
 
-/* The folder that $ORIGIN means for the object ("" when unknown); kept in object->origin. */
+/* What a DT_NEEDED, DT_FILTER or DT_AUXILIARY text of `o` asks for: tokens expanded, also where there is no
+ * slash (dlopen's names are not). Refused under AT_SECURE. A heap copy, or NULL with the fault in *diag. */
+char *ldx_expand_needed(struct ldx_library_search *s, struct ldx_object *o, const char *text,
+                        struct ldx_diag *diag);
+
+/* Start-up, or one dlopen, is over: what is known of ld.so.cache is checked again before its next use. */
+void ldx_search_settle(struct ldx_library_search *s);
+
+/* The folder that $ORIGIN means for the object ("" when unknown); kept in object->origin. For an object with a
+ * relative name it depends on the working folder: ask when the object is loaded. */
 const char *ldx_object_origin(struct ldx_library_search *s, struct ldx_object *o);
 
 /* The folders a library named without slash is searched in for `loader`, in order, for dlinfo
- * RTLD_DI_SERINFO: calls `each` with the folder and its LA_SER_* flag. */
+ * RTLD_DI_SERINFO: calls `each` with the folder and its LA_SER_* flag (the system loader reports 0 always). */
 void ldx_search_path(struct ldx_library_search *s, struct ldx_object *loader, struct ldx_object *program,
                      void (*each)(void *arg, const char *dir, unsigned flag), void *arg);
 

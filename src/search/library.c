@@ -1,0 +1,330 @@
+#include "search/library.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+
+#include "base/sys.h"
+#include "search/dst.h"
+#include "search/state.h"
+#include "search/trace.h"
+
+/* One search under way. */
+struct finding {
+  struct ldx_library_search *s;
+  const struct ldx_find_request *request;
+  struct ldx_library_file *out;
+  struct ldx_diag *diag;
+  char *path; /* candidate being tried; heap */
+  size_t room;
+  int error;        /* errno of the last attempt: what the final message tells */
+  bool other_class; /* something of the wrong class was passed over */
+  bool oom;
+};
+
+enum verdict { OPENED, PASSED_OVER, FATAL };
+
+struct ldx_search_state *ldx_search_state(struct ldx_library_search *s) {
+  if (!s->state)
+    s->state = ldx_heap_alloc(s->heap, sizeof *s->state);
+  return s->state;
+}
+
+struct ldx_hwcaps_input ldx_hwcaps_input(const struct ldx_library_search *s) {
+  return (struct ldx_hwcaps_input){
+      .isa = s->isa ? *s->isa : ldx_isa_detect(),
+      .at_platform = s->platform,
+      .prepend = s->hwcaps_prepend,
+      .mask = s->hwcaps_mask,
+      .legacy_mask = s->hwcap_mask_set ? s->hwcap_mask : LDX_HWCAP_IMPORTANT,
+  };
+}
+
+const struct ldx_hwcaps *ldx_search_hwcaps(struct ldx_library_search *s) {
+  struct ldx_search_state *st = ldx_search_state(s);
+  if (!st)
+    return NULL;
+  if (!st->have_hwcaps) {
+    struct ldx_hwcaps_input in = ldx_hwcaps_input(s);
+    st->have_hwcaps = ldx_hwcaps_init(&st->hwcaps, s->heap, &in);
+  }
+  return st->have_hwcaps ? &st->hwcaps : NULL;
+}
+
+static const struct ldx_hwcaps *hwcaps_for_cache(void *arg) { return ldx_search_hwcaps(arg); }
+
+static bool make_room(struct finding *f, size_t size) {
+  if (size <= f->room)
+    return true;
+  ldx_heap_free(f->s->heap, f->path);
+  f->path = ldx_heap_alloc(f->s->heap, size);
+  f->room = f->path ? size : 0;
+  f->oom |= !f->path;
+  return f->path;
+}
+
+static enum verdict fatal(struct finding *f, int fd, int error, const char *text) {
+  sys_close(fd);
+  ldx_fail(f->diag, LDX_DIAG_LOAD, error, f->path, "%s", text);
+  return FATAL;
+}
+
+static enum verdict pass_over(struct finding *f, int fd) {
+  sys_close(fd);
+  f->error = ENOENT;
+  return PASSED_OVER;
+}
+
+/* Reads the first bytes; 0 or an errno value. */
+static int read_head(struct ldx_library_file *out) {
+  out->head_size = 0;
+  while (out->head_size < sizeof(Elf64_Ehdr)) {
+    long n = sys_read(out->fd, out->head + out->head_size, sizeof out->head - out->head_size);
+    if (ldx_sys_failed(n))
+      return (int)-n;
+    if (n == 0)
+      break;
+    out->head_size += (size_t)n;
+  }
+  return 0;
+}
+
+/* Opens f->path and looks at the header: a file for other machines is passed over, a broken one is an error. */
+static enum verdict try_file(struct finding *f) {
+  struct ldx_library_file *out = f->out;
+  long fd = sys_open(f->path, O_RDONLY | O_CLOEXEC);
+  if (ldx_sys_failed(fd)) {
+    f->error = (int)-fd;
+    return PASSED_OVER;
+  }
+  out->fd = (int)fd;
+  int error = read_head(out);
+  if (error)
+    return fatal(f, out->fd, error, "cannot read file data");
+  if (out->head_size < sizeof(Elf64_Ehdr))
+    return fatal(f, out->fd, 0, elf_error_text(ELF_TOO_SHORT));
+  enum elf_error e = elf_check_header((struct ldx_span){out->head, out->head_size});
+  if (e == ELF_WRONG_CLASS)
+    f->other_class = true;
+  if (e == ELF_WRONG_CLASS || e == ELF_WRONG_MACHINE)
+    return pass_over(f, out->fd);
+  return e ? fatal(f, out->fd, 0, elf_error_text(e)) : OPENED;
+}
+
+/* Under AT_SECURE a preloaded library must be marked as meant for that. */
+static enum verdict check_preload(struct finding *f) {
+  struct stat st;
+  if (f->request->mode != LDX_FIND_PRELOAD || !f->s->secure)
+    return OPENED;
+  if (!ldx_sys_failed(sys_fstat(f->out->fd, &st)) && (st.st_mode & S_ISUID))
+    return OPENED;
+  return pass_over(f, f->out->fd);
+}
+
+/* The folder of the candidate did not have the library: is there any such folder? */
+static uint8_t look_for_dir(struct finding *f, size_t dir_len) {
+  struct stat st;
+  char cut = f->path[dir_len - 1];
+  f->path[dir_len - 1] = '\0';
+  long r = sys_stat(f->path, &st);
+  f->path[dir_len - 1] = cut;
+  if (ldx_sys_failed(r))
+    f->error = (int)-r;
+  return ldx_sys_failed(r) || !S_ISDIR(st.st_mode) ? LDX_DIR_MISSING : LDX_DIR_EXISTS;
+}
+
+static enum verdict try_subfolder(struct finding *f, struct ldx_dir *d, uint32_t index) {
+  const struct ldx_hwcaps *h = &f->s->state->hwcaps;
+  const struct ldx_subfolder *sub = &h->subfolders[index];
+  size_t dir_len = d->len + sub->len;
+  memcpy(f->path + d->len, sub->text, sub->len);
+  strcpy(f->path + dir_len, f->request->name);
+  ldx_trace(f->s, "  trying file=%s", f->path);
+  int missing = ldx_probe_dir(h, d, sub->group);
+  if (missing) {
+    f->error = missing;
+    if (d->status[index] == LDX_DIR_UNKNOWN)
+      d->status[index] = LDX_DIR_MISSING;
+    return PASSED_OVER;
+  }
+  enum verdict v = try_file(f);
+  if (d->status[index] == LDX_DIR_UNKNOWN && v != FATAL)
+    d->status[index] = v == OPENED ? LDX_DIR_EXISTS : look_for_dir(f, dir_len);
+  return v == OPENED ? check_preload(f) : v;
+}
+
+/* *any tells whether the folder or one of its subfolders exists. */
+static enum verdict try_dir(struct finding *f, struct ldx_dir *d, bool *any) {
+  const struct ldx_hwcaps *h = &f->s->state->hwcaps;
+  enum verdict v = PASSED_OVER;
+  if (!make_room(f, d->len + h->longest + strlen(f->request->name) + 1))
+    return FATAL;
+  if (d->relative)
+    memset(d->probe, LDX_PROBE_UNKNOWN, sizeof d->probe);
+  memcpy(f->path, d->path, d->len);
+  for (uint32_t i = 0; i < h->subfolder_count && v == PASSED_OVER; i++) {
+    if (d->status[i] == LDX_DIR_MISSING)
+      continue;
+    v = try_subfolder(f, d, i);
+    *any |= d->status[i] != LDX_DIR_MISSING;
+  }
+  return v;
+}
+
+static enum verdict try_dirs(struct finding *f, struct ldx_search_dirs *l, bool may_be_spent) {
+  const char *what = NULL;
+  bool any = false;
+  if (!l || l->spent)
+    return PASSED_OVER;
+  for (uint32_t i = 0; i < l->count; i++) {
+    bool here = false;
+    if (l->at[i]->what != what) {
+      what = l->at[i]->what;
+      ldx_trace_dirs(f->s, l, i);
+    }
+    enum verdict v = try_dir(f, l->at[i], &here);
+    if (v != PASSED_OVER)
+      return v;
+    if (here && f->error != ENOENT && f->error != EACCES)
+      return PASSED_OVER; /* out of descriptors and the like: more attempts won't help */
+    any |= here;
+  }
+  if (!any && may_be_spent)
+    l->spent = true;
+  return PASSED_OVER;
+}
+
+/* DT_RPATH of the loader, of who loaded that, and so on; at last the program's. */
+static enum verdict try_rpaths(struct finding *f) {
+  struct ldx_object *loader = f->request->loader, *program = f->request->program;
+  bool did_program = false;
+  enum verdict v = PASSED_OVER;
+  if (loader && loader->dyn.info[DT_RUNPATH])
+    return PASSED_OVER;
+  for (struct ldx_object *o = loader; o && v == PASSED_OVER; o = o->loader) {
+    struct ldx_search_dirs *l = ldx_object_rpath(f->s, o, &f->oom);
+    if (!l)
+      continue;
+    v = try_dirs(f, l, true);
+    did_program |= o == program;
+  }
+  if (did_program || !program)
+    return v;
+  if (v == PASSED_OVER)
+    v = try_dirs(f, ldx_object_rpath(f->s, program, &f->oom), true);
+  if (v == PASSED_OVER && f->request->mode == LDX_FIND_AUDIT)
+    v = try_dirs(f, ldx_object_runpath(f->s, program, &f->oom), true);
+  return v;
+}
+
+/* The object whose DF_1_NODEFLIB forbids the default folders. */
+static bool default_allowed(const struct ldx_find_request *r) {
+  const struct ldx_object *o = r->loader ? r->loader : r->program;
+  return !o || !(o->dyn.flags_1 & DF_1_NODEFLIB);
+}
+
+static bool in_system_dir(const char *path) {
+  for (size_t i = 0; i < ldx_system_dir_count; i++)
+    if (!strncmp(path, ldx_system_dirs[i], strlen(ldx_system_dirs[i])))
+      return true;
+  return false;
+}
+
+static enum verdict try_cache(struct finding *f) {
+  struct ldx_library_search *s = f->s;
+  const char *file = s->cache_file ? s->cache_file : LDX_CACHE_FILE;
+  if (s->inhibit_cache || (f->request->mode == LDX_FIND_PRELOAD && s->secure))
+    return PASSED_OVER;
+  ldx_trace(s, " search cache=%s", file);
+  ldx_ldcache_load(&s->state->cache, file);
+  const char *path = ldx_ldcache_find(&s->state->cache, f->request->name, hwcaps_for_cache, s);
+  if (!path)
+    return PASSED_OVER;
+  ldx_trace(s, "  trying file=%s", path);
+  if (!default_allowed(f->request) && in_system_dir(path))
+    return PASSED_OVER;
+  if (!make_room(f, strlen(path) + 1))
+    return FATAL;
+  strcpy(f->path, path);
+  return try_file(f);
+}
+
+static enum verdict search_all(struct finding *f) {
+  struct ldx_library_search *s = f->s;
+  struct ldx_object *loader = f->request->loader;
+  struct ldx_search_state *st = s->state;
+  bool paths = f->request->program || loader;
+  enum verdict v = PASSED_OVER;
+  if (paths && !ldx_search_paths(s, f->request->program)) {
+    f->oom = true;
+    return FATAL;
+  }
+  if (paths)
+    v = try_rpaths(f);
+  if (v == PASSED_OVER && paths)
+    v = try_dirs(f, st->library_path, false);
+  if (v == PASSED_OVER && loader)
+    v = try_dirs(f, ldx_object_runpath(s, loader, &f->oom), true);
+  if (v == PASSED_OVER)
+    v = try_cache(f);
+  if (v == PASSED_OVER && paths && default_allowed(f->request))
+    v = try_dirs(f, st->system, false);
+  return v;
+}
+
+static enum verdict by_name(struct finding *f) {
+  ldx_trace(f->s, "find library=%s [%ld]; searching", f->request->name, f->request->ns);
+  enum verdict v = search_all(f);
+  if (v != FATAL)
+    ldx_trace(f->s, "%s", "");
+  return v;
+}
+
+static enum verdict by_path(struct finding *f) {
+  const struct ldx_find_request *r = f->request;
+  f->path = r->loader ? ldx_expand_dst(f->s, r->loader, r->name) : ldx_strdup(f->s->heap, r->name);
+  f->oom |= !f->path;
+  return f->path ? try_file(f) : FATAL;
+}
+
+static enum ldx_find_result finish(struct finding *f, enum verdict v) {
+  if (v == OPENED) {
+    f->out->path = f->path;
+    return LDX_FOUND;
+  }
+  ldx_heap_free(f->s->heap, f->path);
+  if (f->oom)
+    ldx_fail(f->diag, LDX_DIAG_LOAD, ENOMEM, f->request->name, "cannot create search path array");
+  if (f->oom || v == FATAL)
+    return LDX_FIND_ERROR;
+  if (f->other_class)
+    ldx_fail(f->diag, LDX_DIAG_LOAD, 0, f->request->name, "%s", elf_error_text(ELF_WRONG_CLASS));
+  else
+    ldx_fail(f->diag, LDX_DIAG_LOAD, f->error, f->request->name, "cannot open shared object file");
+  return LDX_NOT_FOUND;
+}
+
+enum ldx_find_result ldx_find(struct ldx_library_search *s, const struct ldx_find_request *r,
+                              struct ldx_library_file *out, struct ldx_diag *diag) {
+  struct finding f = {.s = s, .request = r, .out = out, .diag = diag};
+  out->fd = -1;
+  out->path = NULL;
+  f.error = r->program ? ENOENT : 0;
+  f.oom = !ldx_search_state(s);
+  if (f.oom)
+    return finish(&f, FATAL);
+  return finish(&f, strchr(r->name, '/') ? by_path(&f) : by_name(&f));
+}
+
+enum ldx_find_result ldx_find_library(struct ldx_library_search *s, const char *name, struct ldx_object *loader,
+                                      struct ldx_object *program, struct ldx_library_file *out,
+                                      struct ldx_diag *diag) {
+  const struct ldx_find_request r = {
+      .name = name, .loader = loader, .program = program, .ns = loader && loader->ns ? loader->ns->id : 0};
+  return ldx_find(s, &r, out, diag);
+}
+
+void ldx_search_settle(struct ldx_library_search *s) {
+  if (s->state)
+    s->state->cache.current = false;
+}
