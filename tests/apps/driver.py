@@ -4,6 +4,7 @@ import argparse
 import json
 import re
 import shutil
+import subprocess
 import sys
 import tempfile
 from pathlib import Path
@@ -75,6 +76,13 @@ def compare(runner, case, mode):
     missing = [name for name in case.run[:1] + case.programs if '/' not in name and '/' not in locate(name)]
     if missing:
         return [f'not installed: {" ".join(missing)} (Debian: {case.packages or "base"})'], 0.0
+    try:
+        return compare_runs(runner, case, mode)
+    except subprocess.CalledProcessError as error:
+        return [f'the set-up has failed (Debian packages: {case.packages or "base"}): {error.stderr}'], 0.0
+
+
+def compare_runs(runner, case, mode):
     wanted = runner.scratch.expected(case) or runner.outcome(case, 'plain')
     if wanted.status is None:
         return [f'the system loader has reached the time limit of {case.limit} s: '

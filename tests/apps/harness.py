@@ -72,7 +72,10 @@ class Case:
     env: dict = field(default_factory=dict)
     stdin: str = ''
     rewrites: tuple = ()
-    sort: bool = False                            # order of lines is left to threads
+    sort: str = ''                                # 'lines' or 'unique' lines, where order (and number) mean nothing
+    loader: bool = False                          # the oracle too is named on the command line, and given `options`
+    options: list = field(default_factory=list)
+    command: list = field(default_factory=list)   # what ldx is given in mode command, where `run` cannot say it
     limit: int = 30
     packages: str = ''                            # Debian packages the case stands on
     expect: Outcome | None = None                 # instead of the oracle, where ldx is meant to do better
@@ -101,8 +104,8 @@ class Scratch:
             path.write_text(text)
         copied = [self._copy(word) for word in case.use.split()]
         if case.setup:
-            subprocess.run(['/bin/sh', '-ec', case.setup], cwd=self.folder, env=self.environment(case),
-                           check=True, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
+            subprocess.run(['/bin/sh', '-ec', case.setup], cwd=self.folder, env=self.environment({}), check=True,
+                           stdin=subprocess.DEVNULL, capture_output=True, text=True)
         return copied
 
     def _copy(self, word):
@@ -118,11 +121,11 @@ class Scratch:
         return replace(case.expect, stdout=case.expect.stdout.replace('@DIR@', str(self.folder)),
                        stderr=case.expect.stderr.replace('@DIR@', str(self.folder)))
 
-    def environment(self, case):
+    def environment(self, own):
         # Only what is stated here reaches a program, so that a result does not hang on who runs it.
         base = {'PATH': '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin', 'HOME': str(self.folder),
                 'LANG': 'C.UTF-8', 'TZ': 'UTC', 'TERM': 'dumb', 'TMPDIR': str(self.folder)}
-        return base | {key: value.replace('@DIR@', str(self.folder)) for key, value in case.env.items()}
+        return base | {key: value.replace('@DIR@', str(self.folder)) for key, value in own.items()}
 
 
 # --- PT_INTERP -------------------------------------------------------------------------------------------
@@ -229,9 +232,9 @@ class Runner:
         copied = self.scratch.fill(case)
         mounts = self._prepare_interp(case, copied) if mode == 'interp' else []
         words = self._words(case, mode)
-        environment = self.scratch.environment(case)
+        environment = self.scratch.environment(case.env)
         if case.script:
-            environment['RUN'] = self.ldx if mode == 'command' else ''
+            environment['RUN'] = ' '.join(self._loader(case, mode))
         before = {target: os.stat(target).st_ino for _, target in mounts}
         result = self._execute(case, words, environment, mounts)
         for target, inode in before.items():
@@ -243,8 +246,16 @@ class Runner:
         if case.script:
             return ['/bin/sh', '-c', case.script.replace('@DIR@', str(self.scratch.folder))]
         words = [word.replace('@DIR@', str(self.scratch.folder)) for word in case.run]
-        words[0] = locate(words[0])  # the same argv[0] in every mode
-        return [self.ldx] + words if mode == 'command' else words
+        if mode == 'command' and case.command:
+            return [self.ldx, *case.command]
+        words[:1] = [locate(word) for word in words[:1]]  # the same argv[0] in every mode
+        return self._loader(case, mode) + words
+
+    def _loader(self, case, mode):
+        """What stands before the program's name."""
+        if mode == 'command':
+            return [self.ldx, *case.options]
+        return [SYSTEM_LOADER, *case.options] if case.loader else []
 
     def _prepare_interp(self, case, copied):
         """Changes the case's own programs in place; answers with the mounts for those of the system."""
@@ -255,8 +266,9 @@ class Runner:
             else:
                 path = os.path.realpath(locate(name))
                 mounts[path] = self.interp.copy_of(path)
-        for path in filter(has_interp, own):
-            self.interp.set(path)
+        for path in own:
+            if path.exists() and has_interp(path):
+                self.interp.set(path)
         return [(copy, path) for path, copy in mounts.items()]
 
     def _execute(self, case, words, environment, mounts):
@@ -311,7 +323,8 @@ def normalise(outcome, case):
         for rewrite in LOADER_PREFIX + tuple(case.rewrites):
             text = rewrite.apply(text)
         if case.sort:
-            text = '\n'.join(sorted(text.split('\n')))
+            lines = text.split('\n')
+            text = '\n'.join(sorted(set(lines) if case.sort == 'unique' else lines))
         texts.append(text)
     return Outcome(outcome.status, *texts, outcome.seconds)
 
