@@ -20,9 +20,9 @@ enum ldx_diag_kind {
 struct ldx_diag {
   struct ldx_heap *heap;
   enum ldx_diag_kind kind;
-  int error;        /* errno value or 0 */
-  char *object;     /* the file concerned; "" when none */
-  char *text;       /* what is wrong */
+  int error;          /* errno value or 0 */
+  char *object;       /* the file concerned; "" when none */
+  char *text;         /* what is wrong */
   bool out_of_memory; /* the texts could not be kept */
 };
 

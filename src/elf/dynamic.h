@@ -40,11 +40,11 @@ struct elf_functions {
 
 struct elf_dynamic {
   Elf64_Dyn *table;
-  uint32_t count;                 /* entries before DT_NULL */
-  Elf64_Dyn *info[ELF_DT_SLOTS];  /* last entry of each tag, or NULL */
+  uint32_t count;                /* entries before DT_NULL */
+  Elf64_Dyn *info[ELF_DT_SLOTS]; /* last entry of each tag, or NULL */
   struct elf_symtab sym;
   struct elf_relas rela, jmprel; /* never overlap: a JMPREL that is the tail of RELA is cut off from it */
-  uint64_t relative_count; /* DT_RELACOUNT: that many R_*_RELATIVE come first in rela */
+  uint64_t relative_count;       /* DT_RELACOUNT: that many R_*_RELATIVE come first in rela */
   const uint64_t *relr;
   uint64_t relr_count;
   uint64_t *pltgot;

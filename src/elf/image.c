@@ -168,8 +168,7 @@ void *elf_at_memory(const struct elf_image *im, uint64_t vaddr, uint64_t size, u
   for (uint32_t i = 0; i < im->segment_count; i++) {
     const struct elf_segment *s = &im->segments[i];
     if (vaddr >= s->vaddr && vaddr - s->vaddr < s->memsz)
-      return (s->flags & flags) == flags && size <= s->memsz - (vaddr - s->vaddr) ? (void *)(im->bias + vaddr)
-                                                                                  : NULL;
+      return (s->flags & flags) == flags && size <= s->memsz - (vaddr - s->vaddr) ? (void *)(im->bias + vaddr) : NULL;
   }
   return NULL;
 }

@@ -57,9 +57,20 @@ struct ldx_scope_list {
   struct ldx_scope_entry at[];
 };
 
+/* Where a list is found: the list is replaced, the slot stays. */
+struct ldx_scope_slot {
+  struct ldx_scope_list *list;
+};
+
 struct ldx_object_list {
   struct ldx_object **at;
   uint32_t count, room;
+};
+
+/* A definition that the loader replaces by its own function, by symbol index; sorted. */
+struct ldx_override_entry {
+  uint32_t index;
+  uintptr_t function;
 };
 
 struct ldx_tls_segment {
@@ -101,37 +112,43 @@ struct ldx_object {
   void *own_phdrs;  /* heap copy when no segment holds them */
 
   /* Scope */
-  struct ldx_scope_list *searchlist; /* itself and all dependencies, breadth first; roots only */
-  struct ldx_scope_list **scope;     /* NULL-terminated: where its references are looked up, in order */
-  struct ldx_scope_list *self_list;  /* DT_SYMBOLIC */
+  struct ldx_scope_slot searchlist; /* itself and all dependencies, breadth first; roots only */
+  struct ldx_scope_slot **scope;    /* NULL-terminated: where its references are looked up, in order */
+  struct ldx_scope_slot self;       /* only itself: DT_SYMBOLIC, lookups in one object */
 
   /* Dependencies */
-  struct ldx_object *loader; /* the object that asked for it first: RPATH inheritance */
-  struct ldx_object_list needed;    /* direct, in DT_NEEDED order */
+  struct ldx_object *loader;         /* the object that asked for it first: RPATH inheritance */
+  struct ldx_object_list needed;     /* direct, in DT_NEEDED order */
   struct ldx_object_list init_order; /* roots: all of searchlist, dependencies last */
-  struct ldx_object_list reldeps;   /* bound to at run time, beyond the dependencies */
+  struct ldx_object_list reldeps;    /* bound to at run time, beyond the dependencies */
 
   /* Search (owned by search/) */
   struct ldx_search_dirs *rpath, *runpath;
 
   struct ldx_tls_segment tls;
 
+  struct ldx_override_entry *overrides; /* libraries that belong to the guest's loader */
+  uint32_t override_count;
+
   /* State */
   uint32_t opens; /* dlopen handles out */
   bool relocated, init_called, fini_called, global, nodelete, closing, removed;
   bool deps_done, faked, is_support, is_libc, initfirst;
-  bool in_commit; /* belongs to a load that has not been committed */
-  int visit;      /* scratch of graph walks */
-  int index;      /* scratch of graph walks */
+  bool ld_readonly;  /* its dynamic section keeps offsets: it cannot be written */
+  bool constructing; /* its constructors run now */
+  bool dlopened;     /* loaded after start-up */
+  bool pending;      /* belongs to a load that has not been committed */
+  int visit;         /* scratch of graph walks */
+  int index;         /* scratch of graph walks */
 };
 
 _Static_assert(offsetof(struct ldx_object, map.l_prev) == 32, "link_map's public prefix");
 
 struct ldx_namespace {
-  long id; /* Lmid_t */
+  long id;                         /* Lmid_t */
   struct ldx_object *first, *last; /* link order */
   uint32_t count;
-  struct ldx_scope_list *global;
+  struct ldx_scope_slot global;
   struct ldx_object_list global_objects;
   struct ldx_object *program; /* owner of the global scope */
   struct ldx_object *libc;

@@ -115,32 +115,52 @@ static struct ldx_search_dirs *system_list(struct ldx_library_search *s) {
   const struct ldx_dir_list list = {.what = system_path};
   struct ldx_search_dirs *l = new_list(s, ldx_system_dir_count);
   for (size_t i = 0; l && i < ldx_system_dir_count; i++)
-    if (!add_dir(s, l, ldx_system_dirs[i], strlen(ldx_system_dirs[i]), &list))
+    if (!add_dir(s, l, ldx_system_dirs[i], strlen(ldx_system_dirs[i]), &list)) {
+      ldx_heap_free(s->heap, l);
       return NULL;
+    }
   return l;
 }
 
-bool ldx_search_paths(struct ldx_library_search *s, struct ldx_object *program) {
+static struct ldx_search_dirs *library_path_list(struct ldx_library_search *s) {
+  const char *source = s->library_path_source ? s->library_path_source : "LD_LIBRARY_PATH";
+  const struct ldx_dir_list list = {s->library_path, ":;", source, NULL, s->state->program};
+  return ldx_read_dirs(s, &list);
+}
+
+static bool set_library_path(const struct ldx_library_search *s) { return s->library_path && *s->library_path; }
+
+/* Everything that belongs to the process. False when out of memory. */
+static bool set_up(struct ldx_library_search *s) {
   struct ldx_search_state *st = ldx_search_state(s);
+  bool oom = false;
   if (!st || !ldx_search_hwcaps(s))
     return false;
   if (st->have_paths)
     return true;
-  bool oom = false;
+  st->have_paths = true; /* the program's paths come back here */
   if (!st->system)
     st->system = system_list(s);
-  if (program) {
-    ldx_object_rpath(s, program, &oom);
-    ldx_object_runpath(s, program, &oom);
+  if (st->program) {
+    ldx_object_rpath(s, st->program, &oom);
+    ldx_object_runpath(s, st->program, &oom);
   }
-  if (!st->library_path && s->library_path && *s->library_path) {
-    const char *source = s->library_path_source ? s->library_path_source : "LD_LIBRARY_PATH";
-    const struct ldx_dir_list list = {s->library_path, ":;", source, NULL, program};
-    st->library_path = ldx_read_dirs(s, &list);
-    oom |= !st->library_path;
-  }
+  if (set_library_path(s) && !st->library_path)
+    oom |= !(st->library_path = library_path_list(s));
   st->have_paths = st->system && !oom;
   return st->have_paths;
+}
+
+struct ldx_search_dirs *ldx_library_path(struct ldx_library_search *s, bool *oom) {
+  if (!set_library_path(s))
+    return NULL;
+  *oom |= !set_up(s);
+  return *oom ? NULL : s->state->library_path;
+}
+
+struct ldx_search_dirs *ldx_default_path(struct ldx_library_search *s, bool *oom) {
+  *oom |= !set_up(s);
+  return *oom ? NULL : s->state->system;
 }
 
 /* True when the object's name is an element of --inhibit-rpath. */
@@ -159,25 +179,27 @@ static bool inhibited(const struct ldx_library_search *s, const char *name) {
   return false;
 }
 
+static struct ldx_search_dirs *read_object_dirs(struct ldx_library_search *s, struct ldx_object *o, int tag,
+                                                const char *text) {
+  const struct ldx_dir_list list = {text, ":", tag == DT_RPATH ? "RPATH" : "RUNPATH", o->map.l_name, o};
+  if (*text == '\0' || inhibited(s, o->map.l_name))
+    return new_list(s, 0);
+  return ldx_read_dirs(s, &list);
+}
+
 static struct ldx_search_dirs *object_dirs(struct ldx_library_search *s, struct ldx_object *o, int tag,
                                            struct ldx_search_dirs **kept, bool *oom) {
-  if (*kept)
-    return (*kept)->spent ? NULL : *kept;
-  const char *text = elf_dynamic_string(&o->dyn, tag);
-  if (!text)
-    return NULL;
-  if (*text == '\0' || inhibited(s, o->map.l_name))
-    *kept = new_list(s, 0);
-  else {
-    const struct ldx_dir_list list = {text, ":", tag == DT_RPATH ? "RPATH" : "RUNPATH", o->map.l_name, o};
-    *kept = ldx_read_dirs(s, &list);
+  const char *text = *kept ? NULL : elf_dynamic_string(&o->dyn, tag);
+  if (text)
+    *oom |= !set_up(s);
+  if (text && !*oom && !*kept) { /* setting up may have read it */
+    struct ldx_search_dirs *l = read_object_dirs(s, o, tag, text);
+    *oom |= !l;
+    if (l)
+      l->spent = l->count == 0;
+    *kept = l;
   }
-  if (!*kept) {
-    *oom = true;
-    return NULL;
-  }
-  (*kept)->spent = (*kept)->count == 0;
-  return (*kept)->spent ? NULL : *kept;
+  return *kept && !(*kept)->spent ? *kept : NULL;
 }
 
 /* DT_RUNPATH displaces DT_RPATH in the same object. */

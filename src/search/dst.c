@@ -13,17 +13,24 @@ static const struct {
   enum token token;
 } tokens[] = {{"ORIGIN", ORIGIN}, {"PLATFORM", PLATFORM}, {"LIB", LIB}};
 
-/* The token behind a dollar sign, and how many characters it takes. */
+static size_t identifier(const char *p) {
+  size_t n = 0;
+  while ((p[n] >= 'A' && p[n] <= 'Z') || (p[n] >= 'a' && p[n] <= 'z') || p[n] == '_' ||
+         (n > 0 && p[n] >= '0' && p[n] <= '9'))
+    n++;
+  return n;
+}
+
+/* The token behind a dollar sign, and how many characters it takes: the longest name counts. */
 static enum token token_at(const char *p, size_t *len) {
   bool braces = *p == '{';
-  for (size_t i = 0; i < LDX_COUNT(tokens); i++) {
-    size_t n = strlen(tokens[i].name);
-    if (strncmp(p + braces, tokens[i].name, n) || (braces && p[n + 1] != '}'))
-      continue;
-    *len = n + 2 * braces;
-    return tokens[i].token;
-  }
-  *len = 0;
+  size_t n = identifier(p + braces);
+  *len = n + 2 * braces;
+  if (braces && p[n + 1] != '}')
+    return NO_TOKEN;
+  for (size_t i = 0; i < LDX_COUNT(tokens); i++)
+    if (strlen(tokens[i].name) == n && !memcmp(p + braces, tokens[i].name, n))
+      return tokens[i].token;
   return NO_TOKEN;
 }
 

@@ -156,22 +156,23 @@ static const char *string_in(struct ldx_span s, uint32_t offset) {
 
 static bool digit(char c) { return c >= '0' && c <= '9'; }
 
-static int32_t number(const char **p) {
+static uint32_t number(const char **p) {
   uint32_t n = 0;
   while (digit(**p))
     n = n * 10 + (uint32_t)(*(*p)++ - '0');
-  return (int32_t)n;
+  return n;
 }
 
-/* The order of the file: digits compare as numbers, digits come after everything else. */
+/* The order of the file: digits compare as numbers (of 32 bits, whatever comes of that), digits come after
+ * everything else. */
 static int compare(const char *a, const char *b) {
   while (*a) {
     if (digit(*a) != digit(*b))
       return digit(*a) ? 1 : -1;
     if (digit(*a)) {
-      int32_t x = number(&a), y = number(&b);
-      if (x != y)
-        return x < y ? -1 : 1;
+      int32_t difference = (int32_t)(number(&a) - number(&b));
+      if (difference)
+        return difference;
     } else if (*a != *b) {
       return (signed char)*a - (signed char)*b;
     } else {
@@ -195,23 +196,23 @@ static int compare_at(const struct ldx_ldcache *c, uint32_t i, const char *name)
 
 /* The run of entries [*first, *end) with this name. The file is sorted downwards. */
 static bool find_run(const struct ldx_ldcache *c, const char *name, uint32_t *first, uint32_t *end) {
-  uint32_t low = 0, high = c->count;
-  while (low < high) {
-    uint32_t middle = low + (high - low) / 2;
+  int64_t left = 0, right = (int64_t)c->count - 1;
+  while (left <= right) {
+    uint32_t middle = (uint32_t)((left + right) / 2);
     int r = compare_at(c, middle, name);
     if (r == UNREADABLE)
       return false;
     if (r == 0) {
       for (*first = middle; *first > 0 && compare_at(c, *first - 1, name) == 0;)
         --*first;
-      for (*end = middle + 1; *end < high && compare_at(c, *end, name) == 0;)
+      for (*end = middle + 1; *end <= right && compare_at(c, *end, name) == 0;)
         ++*end;
       return true;
     }
     if (r < 0)
-      low = middle + 1;
+      left = (int64_t)middle + 1;
     else
-      high = middle;
+      right = (int64_t)middle - 1;
   }
   return false;
 }

@@ -17,7 +17,7 @@ struct finding {
   struct ldx_diag *diag;
   char *path; /* candidate being tried; heap */
   size_t room;
-  int error;        /* errno of the last attempt: what the final message tells */
+  int error;        /* errno of the last attempt, 0 before one: what the final message tells */
   bool other_class; /* something of the wrong class was passed over */
   bool oom;
 };
@@ -194,6 +194,8 @@ static enum verdict try_dirs(struct finding *f, struct ldx_search_dirs *l, bool 
   return PASSED_OVER;
 }
 
+static bool go_on(const struct finding *f, enum verdict v) { return v == PASSED_OVER && !f->oom; }
+
 /* DT_RPATH of the loader, of who loaded that, and so on; at last the program's. */
 static enum verdict try_rpaths(struct finding *f) {
   struct ldx_object *loader = f->request->loader, *program = f->request->program;
@@ -201,18 +203,16 @@ static enum verdict try_rpaths(struct finding *f) {
   enum verdict v = PASSED_OVER;
   if (loader && loader->dyn.info[DT_RUNPATH])
     return PASSED_OVER;
-  for (struct ldx_object *o = loader; o && v == PASSED_OVER; o = o->loader) {
+  for (struct ldx_object *o = loader; o && go_on(f, v); o = o->loader) {
     struct ldx_search_dirs *l = ldx_object_rpath(f->s, o, &f->oom);
-    if (!l)
-      continue;
     v = try_dirs(f, l, true);
-    did_program |= o == program;
+    did_program |= l && o == program;
   }
   if (did_program || !program)
     return v;
-  if (v == PASSED_OVER)
+  if (go_on(f, v))
     v = try_dirs(f, ldx_object_rpath(f->s, program, &f->oom), true);
-  if (v == PASSED_OVER && f->request->mode == LDX_FIND_AUDIT)
+  if (go_on(f, v) && f->request->mode == LDX_FIND_AUDIT)
     v = try_dirs(f, ldx_object_runpath(f->s, program, &f->oom), true);
   return v;
 }
@@ -252,24 +252,17 @@ static enum verdict try_cache(struct finding *f) {
 static enum verdict search_all(struct finding *f) {
   struct ldx_library_search *s = f->s;
   struct ldx_object *loader = f->request->loader;
-  struct ldx_search_state *st = s->state;
   bool paths = f->request->program || loader;
-  enum verdict v = PASSED_OVER;
-  if (paths && !ldx_search_paths(s, f->request->program)) {
-    f->oom = true;
-    return FATAL;
-  }
-  if (paths)
-    v = try_rpaths(f);
-  if (v == PASSED_OVER && paths)
-    v = try_dirs(f, st->library_path, false);
-  if (v == PASSED_OVER && loader)
+  enum verdict v = paths ? try_rpaths(f) : PASSED_OVER;
+  if (go_on(f, v) && paths)
+    v = try_dirs(f, ldx_library_path(s, &f->oom), false);
+  if (go_on(f, v) && loader)
     v = try_dirs(f, ldx_object_runpath(s, loader, &f->oom), true);
-  if (v == PASSED_OVER)
+  if (go_on(f, v))
     v = try_cache(f);
-  if (v == PASSED_OVER && paths && default_allowed(f->request))
-    v = try_dirs(f, st->system, false);
-  return v;
+  if (go_on(f, v) && paths && default_allowed(f->request))
+    v = try_dirs(f, ldx_default_path(s, &f->oom), false);
+  return f->oom ? FATAL : v;
 }
 
 static enum verdict by_name(struct finding *f) {
@@ -309,10 +302,12 @@ enum ldx_find_result ldx_find(struct ldx_library_search *s, const struct ldx_fin
   struct finding f = {.s = s, .request = r, .out = out, .diag = diag};
   out->fd = -1;
   out->path = NULL;
-  f.error = r->program ? ENOENT : 0;
-  f.oom = !ldx_search_state(s);
-  if (f.oom)
+  if (!ldx_search_state(s)) {
+    f.oom = true;
     return finish(&f, FATAL);
+  }
+  if (r->program)
+    s->state->program = r->program;
   return finish(&f, strchr(r->name, '/') ? by_path(&f) : by_name(&f));
 }
 

@@ -34,9 +34,10 @@ static void tell(const struct teller *t, const struct ldx_search_dirs *l, unsign
 void ldx_search_path(struct ldx_library_search *s, struct ldx_object *loader, struct ldx_object *program,
                      void (*each)(void *arg, const char *dir, unsigned flag), void *arg) {
   const struct teller t = {each, arg, s->heap};
-  bool oom = false;
-  if (!ldx_search_paths(s, program))
+  bool oom = !ldx_search_state(s);
+  if (oom)
     return;
+  s->state->program = program;
   if (!loader->dyn.info[DT_RUNPATH]) {
     for (struct ldx_object *o = loader; o; o = o->loader)
       tell(&t, ldx_object_rpath(s, o, &oom), SER_RUNPATH);
@@ -44,10 +45,10 @@ void ldx_search_path(struct ldx_library_search *s, struct ldx_object *loader, st
     if (program && program != loader && loader->ns == program->ns)
       tell(&t, ldx_object_rpath(s, program, &oom), SER_RUNPATH);
   }
-  tell(&t, s->state->library_path, SER_ENVIRONMENT);
+  tell(&t, ldx_library_path(s, &oom), SER_ENVIRONMENT);
   tell(&t, ldx_object_runpath(s, loader, &oom), SER_RUNPATH);
   if (!(loader->dyn.flags_1 & DF_1_NODEFLIB))
-    tell(&t, s->state->system, SER_DEFAULT);
+    tell(&t, ldx_default_path(s, &oom), SER_DEFAULT);
 }
 
 static void print_dirs(struct ldx_heap *h, const struct ldx_search_dirs *l, int fd) {
@@ -60,12 +61,11 @@ static void print_dirs(struct ldx_heap *h, const struct ldx_search_dirs *l, int 
 }
 
 void ldx_search_help(struct ldx_library_search *s, int fd) {
-  if (!ldx_search_paths(s, NULL))
-    return;
+  bool oom = false;
   ldx_print(fd, "\nShared library search path:\n");
-  print_dirs(s->heap, s->state->library_path, fd);
+  print_dirs(s->heap, ldx_library_path(s, &oom), fd);
   ldx_print(fd, "  (libraries located via %s)\n", s->cache_file ? s->cache_file : LDX_CACHE_FILE);
-  print_dirs(s->heap, s->state->system, fd);
+  print_dirs(s->heap, ldx_default_path(s, &oom), fd);
   struct ldx_hwcaps_input in = ldx_hwcaps_input(s);
   ldx_hwcaps_help(&in, fd);
 }

@@ -1,0 +1,62 @@
+/* The glibc personality: the loader's side of the private contract with libc.so.6.
+ *
+ * The guest's own ld-linux is mapped as a support library whose _start never runs: its variables are where libc
+ * looks for what a loader must tell it. All offsets come from a profile chosen by build-id. */
+#ifndef LDX_LIBC_GLIBC_GLIBC_H
+#define LDX_LIBC_GLIBC_GLIBC_H
+
+#include "libc/glibc/profile.h"
+#include "namespace/object.h"
+#include "tls/tls.h"
+
+struct glibc_state {
+  const struct glibc_profile *profile; /* NULL: the program has no glibc */
+  struct ldx_object *ld, *libc;
+  char *ro, *global; /* _rtld_global_ro, _rtld_global */
+};
+
+/* What the process is, in the words of libc. */
+struct glibc_process {
+  int argc;
+  char **argv, **envp;
+  const Elf64_auxv_t *auxv;
+  void *stack_end;
+  uint64_t pagesize, clktck, hwcap, hwcap2, minsigstksz, fpucw;
+  const char *platform;
+  const unsigned char *random;
+  bool secure, exec_stack, bind_now;
+  struct ldx_object *vdso;
+  const struct ldx_tls *tls;
+};
+
+/* Functions of the loader behind the pointers of _rtld_global_ro; 0 leaves the guest's. */
+struct glibc_services {
+  uintptr_t lookup_symbol_x, open, close, catch_error, error_free, tls_get_addr_soft, find_object, debug_printf;
+};
+
+/* Finds the profile for a pair of ld-linux and libc; false when none fits (state unchanged). */
+bool glibc_choose(struct glibc_state *g, struct ldx_object *ld, struct ldx_object *libc);
+
+/* Size of what the libc keeps from the thread pointer up, and its alignment. */
+size_t glibc_tcb_size(const struct glibc_state *g);
+
+/* An object's struct link_map: call when facts about it change. */
+void glibc_fill_map(const struct glibc_state *g, struct ldx_object *o);
+/* The namespace's list and libc, and the number of namespaces. */
+void glibc_sync_namespace(const struct glibc_state *g, const struct ldx_namespace *ns);
+
+/* Before any code of the guest runs: variables of ld-linux. */
+void glibc_set_globals(const struct glibc_state *g, const struct glibc_process *p);
+/* Tunables from GLIBC_TUNABLES and their environment aliases, before ld-linux initialises itself. */
+void glibc_set_tunables(const struct glibc_state *g, char *const *envp, bool secure);
+/* After relocation of ld-linux and its initialisation. */
+void glibc_redirect(const struct glibc_state *g, const struct glibc_services *s, const struct glibc_process *p);
+/* The main thread's descriptor at `tcb` (zeroed memory), and its registration with the kernel. */
+void glibc_init_main_thread(const struct glibc_state *g, char *tcb, const struct glibc_process *p);
+/* After constructors may run: libc's own early initialisation. */
+void glibc_early_init(const struct glibc_state *g, struct ldx_object *libc, bool initial);
+void glibc_set_tls(const struct glibc_state *g, const struct ldx_tls *tls);
+/* Live thread_local destructors pin an object. */
+size_t glibc_tls_dtor_count(const struct glibc_state *g, const struct ldx_object *o);
+
+#endif

@@ -1,0 +1,85 @@
+/* From a reference to its binding, with the system loader's messages when there is none. */
+#include <string.h>
+
+#include "base/print.h"
+#include "loader/load.h"
+
+void ldx_symbol_not_found(struct ldx_object *from, const struct ldx_sym_request *r, struct ldx_diag *d) {
+  const char *object = ldx_display_name(from);
+  const struct ldx_version *v = r->version;
+  if (r->broken)
+    ldx_fail(d, LDX_DIAG_RELOC, 0, object, "symbol %s, version %s not defined in file %s with link time reference%s",
+             r->name.text, v->name, v->file, r->broken->dyn.sym.versym ? "" : " (no version symbols)");
+  else
+    ldx_fail(d, LDX_DIAG_SYMBOL, 0, object, "undefined symbol: %s%s%s", r->name.text, v ? ", version " : "",
+             v ? v->name : "");
+}
+
+static void trace_binding(const struct ldx_object *o, const struct ldx_sym_request *r, bool protected) {
+  if (!ldx_tracing(LDX_DEBUG_BINDINGS))
+    return;
+  ldx_debug("binding file %s [%ld] to %s [%ld]: %s symbol `%s'%s%s%s", ldx_display_name(o), o->ns->id,
+            ldx_display_name(r->object), r->object->ns->id, protected ? "protected" : "normal", r->name.text,
+            r->version ? " [" : "", r->version ? r->version->name : "", r->version ? "]" : "");
+}
+
+static void trace_lookup(struct ldx_scope_slot *const *scope, const struct ldx_sym_request *r) {
+  for (; *scope; scope++)
+    for (uint32_t i = 0; (*scope)->list && i < (*scope)->list->count; i++) {
+      const struct ldx_object *o = (*scope)->list->at[i].object;
+      ldx_debug("symbol=%s;  lookup in file=%s [%ld]", r->name.text, ldx_display_name(o), o->ns->id);
+      if (o == r->object || o == r->broken)
+        return;
+    }
+}
+
+static unsigned visibility(const Elf64_Sym *s) { return s->st_other & 3; }
+
+/* A protected symbol binds to its own object, unless somebody else's definition would have won for data. */
+static void prefer_protected(struct ldx_object *o, struct ldx_sym_request *r) {
+  if (r->object == o || !r->sym)
+    return;
+  if (!(r->flags & LDX_SYM_PLT)) {
+    struct ldx_sym_request again = *r;
+    again.flags |= LDX_SYM_PLT;
+    if (!ldx_find_symbol(o->scope, &again) || again.object == o)
+      return;
+  }
+  r->sym = r->ref;
+  r->object = o;
+}
+
+bool ldx_bind(struct ldx_object *o, uint64_t symidx, uint32_t flags, struct ldx_diag *d, struct ldx_binding *out) {
+  const Elf64_Sym *ref = elf_symbol(&o->dyn.sym, symidx);
+  *out = (struct ldx_binding){ref, o, 0};
+  if (!ref)
+    return ldx_fail(d, LDX_DIAG_RELOC, 0, ldx_display_name(o),
+                    "relocation refers to symbol %lu, outside the symbol table", (unsigned long)symidx);
+  unsigned v = visibility(ref);
+  if (ELF64_ST_BIND(ref->st_info) == STB_LOCAL || v == STV_HIDDEN || v == STV_INTERNAL)
+    return true;
+  struct ldx_sym_request r = {.name = elf_name(elf_symbol_name(&o->dyn.sym, ref)),
+                              .version = ldx_reference_version(o, symidx),
+                              .from = o,
+                              .ref = ref,
+                              .flags = flags | (ldx_self.options.dynamic_weak ? LDX_SYM_STRONG : 0)};
+  bool found = ldx_find_symbol(o->scope, &r);
+  if (ldx_tracing(LDX_DEBUG_SYMBOLS))
+    trace_lookup(o->scope, &r);
+  if (!found) {
+    out->sym = NULL;
+    out->object = NULL;
+    if (!r.broken && ELF64_ST_BIND(ref->st_info) == STB_WEAK)
+      return true;
+    ldx_symbol_not_found(o, &r, d);
+    return false;
+  }
+  if (v == STV_PROTECTED)
+    prefer_protected(o, &r);
+  trace_binding(o, &r, v == STV_PROTECTED);
+  out->sym = r.sym;
+  out->object = r.object;
+  if (r.object->overrides)
+    out->override = ldx_override(r.object, r.sym);
+  return true;
+}

@@ -1,0 +1,151 @@
+/* The process context: the one writable object of the loader, and what the files of loader/ share. */
+#ifndef LDX_LOADER_CONTEXT_H
+#define LDX_LOADER_CONTEXT_H
+
+#include "arch/x86_64/cpu.h"
+#include "base/diag.h"
+#include "base/heap.h"
+#include "base/lock.h"
+#include "debug-protocol/rdebug.h"
+#include "libc/glibc/glibc.h"
+#include "loader/exe.h"
+#include "namespace/object.h"
+#include "search/library.h"
+#include "search/symbol.h"
+#include "tls/tls.h"
+
+/* LD_DEBUG categories; the numbers are those of the system loader. */
+enum {
+  LDX_DEBUG_LIBS = 1 << 0,
+  LDX_DEBUG_IMPCALLS = 1 << 1,
+  LDX_DEBUG_BINDINGS = 1 << 2,
+  LDX_DEBUG_SYMBOLS = 1 << 3,
+  LDX_DEBUG_VERSIONS = 1 << 4,
+  LDX_DEBUG_RELOC = 1 << 5,
+  LDX_DEBUG_FILES = 1 << 6,
+  LDX_DEBUG_STATISTICS = 1 << 7,
+  LDX_DEBUG_UNUSED = 1 << 8,
+  LDX_DEBUG_SCOPES = 1 << 9,
+  LDX_DEBUG_HELP = 1 << 10,
+};
+
+#define LDX_DEFAULT_INTERP "/lib64/ld-linux-x86-64.so.2"
+enum { LDX_SEED_SIZE = 512 * 1024 };
+
+enum ldx_mode { LDX_RUN, LDX_LIST, LDX_VERIFY };
+
+/* The auxiliary vector's entries that matter here (psABI 3.4.3). */
+struct ldx_auxv {
+  Elf64_auxv_t *vector;
+  size_t count; /* with AT_NULL */
+  const Elf64_Phdr *phdr;
+  uint64_t phnum, entry, base, pagesize, hwcap, hwcap2, clktck, minsigstksz, fpucw;
+  const char *execfn, *platform;
+  const unsigned char *random;
+  const Elf64_Ehdr *vdso;
+  bool secure;
+};
+
+/* The process's first stack and what came with it. */
+struct ldx_args {
+  uintptr_t *stack; /* &argc */
+  int argc;
+  char **argv, **envp;
+  struct ldx_auxv auxv;
+};
+
+struct ldx_options {
+  enum ldx_mode mode;
+  bool command; /* started as `ldx PROGRAM`, not as PT_INTERP */
+  bool strict;
+  bool bind_now, bind_not, dynamic_weak, list_unused;
+  bool list_verbose; /* LD_VERBOSE */
+  bool list_warn;    /* LD_WARN */
+  const char *argv0, *preload_option, *preload_env;
+  uint32_t debug;
+  int debug_fd;
+  const char *tunables; /* GLIBC_TUNABLES */
+};
+
+struct ldx_index_entry {
+  uintptr_t start, end;
+  struct ldx_object *object;
+};
+/* Address to object: sorted, immutable, replaced as a whole. */
+struct ldx_index {
+  uint32_t count;
+  struct ldx_index_entry at[];
+};
+
+struct ldx_retired {
+  struct ldx_retired *next;
+  uint64_t epoch;
+  void *block;               /* heap memory, or NULL */
+  struct ldx_object *object; /* unmapped and freed, or NULL */
+};
+
+struct ldx_statistics {
+  uint64_t relocations, cached, relative;
+  uint64_t start, begin_load, end_load, begin_reloc, end_reloc, end; /* cycles */
+};
+
+struct ldx_process {
+  struct ldx_r_debug r_debug; /* of the base namespace; first, so that it is easy to find */
+  uint64_t early_tcb[8];      /* thread control block until the program's own exists */
+
+  struct ldx_args args;
+  struct ldx_options options;
+  const char *program_name; /* for messages */
+  struct ldx_cpu cpu;
+  struct ldx_heap heap;
+  struct ldx_rlock lock; /* the writer lock */
+  struct ldx_tls tls;
+  struct ldx_library_search search;
+
+  struct ldx_namespace base;
+  struct ldx_unique_table base_unique;
+  struct ldx_object *loader_object, *vdso, *support; /* ldx, linux-vdso.so.1, the guest's ld.so */
+  struct glibc_state glibc;
+
+  struct ldx_index *index;
+  uint64_t epoch;
+  uint32_t anonymous_readers;
+  struct ldx_retired *retired;
+  uint64_t adds, subs; /* objects ever added and removed */
+  uint64_t serial;
+  bool started;                   /* start-up is over: errors go to dlerror */
+  bool finishing;                 /* the process is exiting */
+  bool collecting, collect_again; /* unload.c: a round runs; another is wanted */
+  const char *program_path;       /* file of the program, as it was named */
+  const char *command_path;       /* file of ldx (command mode) */
+  const char *interp_name;        /* ldx as the program's PT_INTERP names it */
+  const char *guest_interp;       /* the interpreter that belongs to the program's libc */
+  const char *exe_path;           /* what /proc/self/exe should name (command mode) */
+  uintptr_t exe_real[LDX_EXE_WRAPPERS];
+  struct ldx_catcher *startup_catcher;
+  struct ldx_error_state startup_error; /* of threads without a record */
+  struct ldx_statistics statistics;
+  _Alignas(64) char seed[LDX_SEED_SIZE]; /* the heap's first memory: untouched pages cost nothing */
+};
+
+extern struct ldx_process ldx_self;
+
+/* The heap of the process, in short. */
+static inline void *ldx_new(size_t size) { return ldx_heap_alloc(&ldx_self.heap, size); }
+static inline void ldx_delete(void *p) { ldx_heap_free(&ldx_self.heap, p); }
+
+/* LD_DEBUG output: "PID:\ttext". */
+static inline bool ldx_tracing(uint32_t what) { return __builtin_expect(ldx_self.options.debug & what, 0); }
+void ldx_debug(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
+void ldx_debug_text(const char *text);
+
+/* Prints the error to stderr and exits 127. */
+_Noreturn void ldx_die(const struct ldx_diag *d);
+_Noreturn void ldx_die_text(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
+/* The error as one line, without prefix; allocated on the heap. */
+char *ldx_diag_line(const struct ldx_diag *d);
+
+/* How messages call an object: its path, or the program's name. */
+const char *ldx_display_name(const struct ldx_object *o);
+
+#endif

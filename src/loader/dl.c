@@ -1,0 +1,333 @@
+/* dlopen, dlclose, dlsym and their kin (POSIX; dlopen(3)). */
+#include "loader/dl.h"
+
+#include <dlfcn.h>
+#include <string.h>
+
+#include "base/sys.h"
+#include "loader/error.h"
+#include "loader/load.h"
+#include "loader/unload.h"
+
+#ifndef RTLD_DEEPBIND
+#define RTLD_DEEPBIND 8
+#endif
+
+/* The object whose code made a call; the program when it is no object's. */
+static struct ldx_object *caller_object(const void *caller) {
+  struct ldx_object *o = ldx_object_at((uintptr_t)caller);
+  return o && o->kind != LDX_LOADER ? o : ldx_self.base.program;
+}
+
+struct open_request {
+  const char *name;
+  struct ldx_object *caller;
+};
+
+/* The name travels beside the load: discover has no other argument. */
+struct dl_load {
+  struct ldx_load load;
+  struct open_request request;
+};
+
+static bool discover(struct ldx_load *l) {
+  const struct open_request *q = &((struct dl_load *)l)->request;
+  l->root = ldx_load_object(l, q->name, q->caller, l->mode);
+  if (!l->root)
+    return false;
+  l->root->loader = l->root->pending ? NULL : l->root->loader; /* a root inherits no RPATH */
+  return ldx_load_dependencies(l, l->root, NULL, 0);
+}
+
+static bool promote(struct ldx_load *l, struct ldx_object *o, int mode) {
+  if (mode & RTLD_NODELETE)
+    o->nodelete = true;
+  l->root = o;
+  return !(mode & RTLD_GLOBAL) || o->global || ldx_add_global(l);
+}
+
+static struct ldx_object *open_new(const char *name, int mode, struct ldx_object *caller, struct ldx_namespace *ns,
+                                   struct ldx_diag *d) {
+  struct dl_load dl = {.load = {.ns = ns, .diag = d, .mode = mode}, .request = {name, caller}};
+  struct ldx_load *l = &dl.load;
+  l->lazy = !(mode & RTLD_NOW) && !ldx_self.options.bind_now;
+  struct ldx_object *known = ldx_find_loaded(l, name);
+  if (known && known->searchlist.list && !known->pending)
+    return promote(l, known, mode) ? known : NULL;
+  if (mode & RTLD_NOLOAD && !known) {
+    struct ldx_object *o = ldx_load_object(l, name, caller, mode);
+    if (!o || !promote(l, o, mode))
+      ldx_diag_clear(d); /* not loaded: no error */
+    return o;
+  }
+  ldx_r_debug_state(&ldx_self.r_debug, LDX_RT_ADD);
+  bool ok = ldx_run_load(l, discover);
+  ldx_r_debug_state(&ldx_self.r_debug, LDX_RT_CONSISTENT);
+  if (!ok)
+    return NULL;
+  if (mode & RTLD_NODELETE)
+    l->root->nodelete = true;
+  return l->root;
+}
+
+static bool valid_mode(int mode, const char *name, struct ldx_diag *d) {
+  return (mode & (RTLD_LAZY | RTLD_NOW)) ||
+         ldx_fail(d, LDX_DIAG_LOAD, 22, name ? name : "", "invalid mode for dlopen()");
+}
+
+struct ldx_object *ldx_open(const char *name, int mode, const void *caller, struct ldx_diag *d) {
+  if (!valid_mode(mode, name, d))
+    return NULL;
+  struct ldx_object *from = caller_object(caller);
+  struct ldx_namespace *ns = from && from->ns ? from->ns : &ldx_self.base;
+  ldx_rlock_enter(&ldx_self.lock);
+  struct ldx_object *o;
+  if (!name || !*name) {
+    o = ns->program;
+    o->opens++;
+  } else {
+    o = open_new(name, mode, from, ns, d);
+    if (o) {
+      o->opens++;
+      ldx_run_constructors(o->init_order.at, o->init_order.count);
+      if (ldx_tracing(LDX_DEBUG_FILES))
+        ldx_debug("opening file=%s [%ld]; direct_opencount=%u\n", ldx_display_name(o), o->ns->id, o->opens);
+    }
+    ldx_reclaim();
+  }
+  ldx_rlock_leave(&ldx_self.lock);
+  return o;
+}
+
+void *ldx_dlopen(const char *name, int mode) {
+  struct ldx_diag d = {.heap = &ldx_self.heap};
+  struct ldx_object *o = ldx_open(name, mode, __builtin_return_address(0), &d);
+  if (!o && ldx_failed(&d))
+    ldx_set_error(&d);
+  return o;
+}
+
+void *ldx_dlmopen(long lmid, const char *name, int mode) {
+  struct ldx_diag d = {.heap = &ldx_self.heap};
+  struct ldx_object *o = NULL;
+  if (lmid == 0)
+    o = ldx_open(name, mode, __builtin_return_address(0), &d);
+  else
+    ldx_fail(&d, LDX_DIAG_LOAD, 22, name, "invalid target namespace in dlmopen()");
+  if (!o && ldx_failed(&d))
+    ldx_set_error(&d);
+  return o;
+}
+
+int ldx_dlclose(void *handle) {
+  struct ldx_diag d = {.heap = &ldx_self.heap};
+  ldx_rlock_enter(&ldx_self.lock);
+  bool ok = ldx_close_object(handle, &d);
+  ldx_rlock_leave(&ldx_self.lock);
+  if (!ok)
+    ldx_set_error(&d);
+  return ok ? 0 : -1;
+}
+
+char *ldx_dlerror(void) { return ldx_take_error(); }
+
+/* libc's own dlopen: errors are thrown. */
+void *ldx_guest_open(const char *name, int mode, const void *caller, long ns, int argc, char **argv, char **env) {
+  (void)ns, (void)argc, (void)argv, (void)env;
+  struct ldx_diag d = {.heap = &ldx_self.heap};
+  struct ldx_object *o = ldx_open(name, mode, caller, &d);
+  if (!o && ldx_failed(&d))
+    ldx_signal_diag(&d);
+  return o;
+}
+
+void ldx_guest_close(void *handle) {
+  struct ldx_diag d = {.heap = &ldx_self.heap};
+  ldx_rlock_enter(&ldx_self.lock);
+  bool ok = ldx_close_object(handle, &d);
+  ldx_rlock_leave(&ldx_self.lock);
+  if (!ok)
+    ldx_signal_diag(&d);
+}
+
+/* What a symbol is worth to its user: address, thread's address of a TLS symbol, or a resolver's choice. */
+static void *value_of(struct ldx_object *o, const Elf64_Sym *s) {
+  unsigned type = ELF64_ST_TYPE(s->st_info);
+  if (type == STT_TLS) {
+    char *base = ldx_tls_address(&ldx_self.tls, o->tls.modid, false);
+    return base ? base + s->st_value : NULL;
+  }
+  uintptr_t override = o->overrides ? ldx_override(o, s) : 0;
+  if (override)
+    return (void *) override;
+  uintptr_t at = s->st_value + (s->st_shndx == SHN_ABS ? 0 : o->map.l_addr);
+  if (type == STT_GNU_IFUNC && s->st_shndx != SHN_UNDEF)
+    at = ldx_call_resolver(at);
+  return (void *)at;
+}
+
+static struct ldx_object *outermost_loader(struct ldx_object *o) {
+  while (o->loader)
+    o = o->loader;
+  return o;
+}
+
+/* The scope a handle stands for, and where in it to start. */
+static bool scope_of(void *handle, struct ldx_object *from, struct ldx_scope_slot ***scope,
+                     struct ldx_scope_slot **local, struct ldx_sym_request *r, struct ldx_diag *d) {
+  if (handle == RTLD_DEFAULT) {
+    *scope = from->scope;
+    return true;
+  }
+  *scope = local;
+  if (handle != RTLD_NEXT) {
+    local[0] = &((struct ldx_object *)handle)->searchlist;
+    return true;
+  }
+  struct ldx_object *top = outermost_loader(from);
+  if (from == ldx_self.base.program && !ldx_object_at((uintptr_t)__builtin_return_address(0)))
+    return ldx_fail(d, LDX_DIAG_LOAD, 0, from->map.l_name, "RTLD_NEXT used in code not dynamically loaded");
+  local[0] = &top->searchlist;
+  r->skip = from;
+  return true;
+}
+
+/* A library found for somebody who does not depend on it must not go while he lives. */
+static void add_dependency(struct ldx_object *from, struct ldx_object *to) {
+  if (from == to || !to->dlopened || to->nodelete || !from->dlopened || ldx_list_has(&from->needed, to) ||
+      ldx_list_has(&from->reldeps, to) || ldx_list_has(&from->init_order, to))
+    return;
+  ldx_rlock_enter(&ldx_self.lock);
+  if (!ldx_list_has(&from->reldeps, to))
+    ldx_list_add(&ldx_self.heap, &from->reldeps, to);
+  ldx_rlock_leave(&ldx_self.lock);
+}
+
+static void *find(void *handle, const char *name, const char *version, const void *caller, struct ldx_diag *d) {
+  struct ldx_object *from = caller_object(caller);
+  struct ldx_version v = {.name = version, .hash = version ? elf_sysv_hash(version) : 0, .hidden = true};
+  struct ldx_sym_request r = {
+      .name = elf_name(name), .version = version ? &v : NULL, .from = from, .flags = version ? 0 : LDX_SYM_NEWEST};
+  struct ldx_scope_slot **scope, *local[2] = {0};
+  void *value = NULL;
+  ldx_reader_enter();
+  if (scope_of(handle, from, &scope, local, &r, d)) {
+    if (ldx_find_symbol(scope, &r)) {
+      value = value_of(r.object, r.sym);
+      if (handle == RTLD_DEFAULT)
+        add_dependency(from, r.object);
+    } else {
+      const struct ldx_object *about = handle == RTLD_DEFAULT || handle == RTLD_NEXT ? from : handle;
+      ldx_fail(d, LDX_DIAG_SYMBOL, 0, ldx_display_name(about), "undefined symbol: %s%s%s", name,
+               version ? ", version " : "", version ? version : "");
+    }
+  }
+  ldx_reader_leave();
+  return value;
+}
+
+void *ldx_dlsym(void *handle, const char *name) {
+  struct ldx_diag d = {.heap = &ldx_self.heap};
+  void *v = find(handle, name, NULL, __builtin_return_address(0), &d);
+  if (ldx_failed(&d))
+    ldx_set_error(&d);
+  return v;
+}
+
+void *ldx_dlvsym(void *handle, const char *name, const char *version) {
+  struct ldx_diag d = {.heap = &ldx_self.heap};
+  void *v = find(handle, name, version, __builtin_return_address(0), &d);
+  if (ldx_failed(&d))
+    ldx_set_error(&d);
+  return v;
+}
+
+/* _dl_lookup_symbol_x as libc's own calls use it: the definer, and *ref replaced by the definition. */
+struct ldx_object *ldx_guest_lookup(const char *name, struct ldx_object *from, const Elf64_Sym **ref,
+                                    struct ldx_scope_slot **scope, const void *version, int type_class, int flags,
+                                    struct ldx_object *skip) {
+  (void)scope, (void)version, (void)type_class, (void)flags, (void)skip;
+  struct ldx_sym_request r = {.name = elf_name(name), .from = from, .flags = LDX_SYM_NEWEST};
+  struct ldx_scope_slot *local[2] = {from->searchlist.list ? &from->searchlist : &from->self, NULL};
+  if (ldx_find_symbol(local, &r)) {
+    *ref = r.sym;
+    return r.object;
+  }
+  bool weak = *ref && ELF64_ST_BIND((*ref)->st_info) == STB_WEAK;
+  *ref = NULL;
+  if (!weak) {
+    struct ldx_diag d = {.heap = &ldx_self.heap};
+    ldx_symbol_not_found(from, &r, &d);
+    ldx_signal_diag(&d);
+  }
+  return NULL;
+}
+
+void *ldx_tls_get_addr(const struct ldx_tls_index *ti) {
+  const union ldx_dtv *dtv = ldx_thread_dtv();
+  if (__builtin_expect(dtv[0].counter == ldx_self.tls.generation, 1)) {
+    void *p = dtv[ti->module].pointer.val;
+    if (__builtin_expect(p != LDX_TLS_UNALLOCATED, 1))
+      return (char *)p + ti->offset;
+  }
+  return ldx_tls_get_addr_slow(ti);
+}
+
+void *ldx_tls_get_addr_slow(const struct ldx_tls_index *ti) {
+  void *p = ldx_tls_address(&ldx_self.tls, ti->module, false);
+  if (!p)
+    ldx_die_text("%s: cannot allocate memory for thread-local data: ABORT", ldx_self.program_name);
+  return (char *)p + ti->offset;
+}
+
+/* _dl_tls_get_addr_soft(link_map): the block, or NULL when the thread has none yet. */
+void *ldx_guest_tls_soft(struct ldx_object *o) {
+  return o->tls.modid ? ldx_tls_address(&ldx_self.tls, o->tls.modid, true) : NULL;
+}
+
+void ldx_tls_static_info(size_t *size, size_t *align) {
+  *size = ldx_self.tls.static_size;
+  *align = ldx_self.tls.static_align;
+}
+
+void *ldx_allocate_tls(void *tcb) {
+  void *raw = NULL, *p = tcb ? tcb : ldx_tls_new_storage(&ldx_self.tls, &raw);
+  if (!p || !ldx_tls_new_dtv(&ldx_self.tls, p)) {
+    ldx_delete(raw);
+    return NULL;
+  }
+  ldx_dtv_thread(ldx_tls_dtv_of(p))->raw = raw;
+  ldx_tls_init_thread(&ldx_self.tls, p);
+  return p;
+}
+
+void *ldx_allocate_tls_init(void *tcb, bool main_thread) {
+  (void)main_thread;
+  if (tcb)
+    ldx_tls_init_thread(&ldx_self.tls, tcb);
+  return tcb;
+}
+
+void ldx_deallocate_tls(void *tcb, bool dealloc_tcb) { ldx_tls_free_thread(&ldx_self.tls, tcb, dealloc_tcb); }
+
+/* The lazy-binding stub comes here. */
+uintptr_t ldx_bind_lazy(struct ldx_object *o, uint64_t index) {
+  struct ldx_diag d = {.heap = &ldx_self.heap};
+  const struct elf_relas *t = &o->dyn.jmprel;
+  if (index >= t->count)
+    ldx_die_text("%s: %s: invalid index of a lazily bound function", ldx_self.program_name, ldx_display_name(o));
+  const Elf64_Rela *rel = &t->at[index];
+  struct ldx_binding b;
+  ldx_reader_enter();
+  if (!ldx_bind(o, ELF64_R_SYM(rel->r_info), LDX_SYM_PLT, &d, &b))
+    ldx_die(&d);
+  uintptr_t value = ldx_binding_address(&b);
+  if (b.sym && !b.override && ELF64_ST_TYPE(b.sym->st_info) == STT_GNU_IFUNC)
+    value = ldx_call_resolver(value);
+  if (b.object)
+    add_dependency(o, b.object);
+  ldx_reader_leave();
+  if (!ldx_self.options.bind_not)
+    __atomic_store_n((uintptr_t *)(o->map.l_addr + rel->r_offset), value, __ATOMIC_RELEASE);
+  return value;
+}

@@ -1,0 +1,45 @@
+/* The dl* family and what libc asks of its loader: bound in place of the guest loader's functions. */
+#ifndef LDX_LOADER_DL_H
+#define LDX_LOADER_DL_H
+
+#include "loader/context.h"
+
+/* dlopen without the channel for errors: NULL with or without (RTLD_NOLOAD) a failed diag. */
+struct ldx_object *ldx_open(const char *name, int mode, const void *caller, struct ldx_diag *d);
+
+void *ldx_dlopen(const char *name, int mode);
+void *ldx_dlmopen(long lmid, const char *name, int mode);
+int ldx_dlclose(void *handle);
+void *ldx_dlsym(void *handle, const char *name);
+void *ldx_dlvsym(void *handle, const char *name, const char *version);
+char *ldx_dlerror(void);
+
+/* query.c: no locks */
+int ldx_dladdr(const void *addr, void *info);
+int ldx_dladdr1(const void *addr, void *info, void **extra, int flags);
+int ldx_dlinfo(void *handle, int request, void *arg);
+int ldx_dl_iterate_phdr(int (*callback)(void *info, size_t size, void *data), void *data);
+int ldx_find_object(void *pc, void *result);
+struct ldx_object *ldx_find_dso(uintptr_t addr);
+
+/* The guest's private entry points. */
+void *ldx_guest_open(const char *name, int mode, const void *caller, long ns, int argc, char **argv, char **env);
+void ldx_guest_close(void *handle);
+struct ldx_object *ldx_guest_lookup(const char *name, struct ldx_object *from, const Elf64_Sym **ref,
+                                    struct ldx_scope_slot **scope, const void *version, int type_class, int flags,
+                                    struct ldx_object *skip);
+void *ldx_guest_tls_soft(struct ldx_object *o);
+int ldx_guest_serinfo(struct ldx_object *o, void *info, bool counting);
+
+/* Thread-local storage. */
+void *ldx_tls_get_addr(const struct ldx_tls_index *ti);
+void *ldx_tls_get_addr_slow(const struct ldx_tls_index *ti);
+void ldx_tls_static_info(size_t *size, size_t *align);
+void *ldx_allocate_tls(void *tcb);
+void *ldx_allocate_tls_init(void *tcb, bool main_thread);
+void ldx_deallocate_tls(void *tcb, bool dealloc_tcb);
+
+/* From stubs.S. */
+uintptr_t ldx_bind_lazy(struct ldx_object *o, uint64_t index);
+
+#endif

@@ -1,0 +1,79 @@
+/* When may memory go that readers without a lock could still see? A reader notes the epoch it began in; what
+ * is retired in an epoch is freed when no reader of that epoch or an older one is left. */
+#include "base/sys.h"
+#include "loader/load.h"
+
+void ldx_reader_enter(void) {
+  struct ldx_thread *th = ldx_thread_self();
+  if (!th) {
+    __atomic_add_fetch(&ldx_self.anonymous_readers, 1, __ATOMIC_SEQ_CST);
+    return;
+  }
+  if (th->reader_depth++ == 0)
+    __atomic_store_n(&th->reader_epoch, __atomic_load_n(&ldx_self.epoch, __ATOMIC_ACQUIRE) + 1, __ATOMIC_SEQ_CST);
+}
+
+void ldx_reader_leave(void) {
+  struct ldx_thread *th = ldx_thread_self();
+  if (!th)
+    __atomic_sub_fetch(&ldx_self.anonymous_readers, 1, __ATOMIC_RELEASE);
+  else if (--th->reader_depth == 0)
+    __atomic_store_n(&th->reader_epoch, 0, __ATOMIC_RELEASE);
+}
+
+static void retire(void *block, struct ldx_object *o) {
+  struct ldx_retired *r = ldx_new(sizeof *r);
+  if (!r)
+    return; /* leaked, never freed too early */
+  uint64_t epoch = __atomic_add_fetch(&ldx_self.epoch, 1, __ATOMIC_SEQ_CST);
+  *r = (struct ldx_retired){ldx_self.retired, epoch, block, o};
+  ldx_self.retired = r;
+}
+
+void ldx_retire_block(void *p) {
+  if (p)
+    retire(p, NULL);
+}
+
+void ldx_retire_object(struct ldx_object *o) { retire(NULL, o); }
+
+/* The oldest epoch a reader is in, or UINT64_MAX. */
+static uint64_t oldest_reader(void) {
+  if (__atomic_load_n(&ldx_self.anonymous_readers, __ATOMIC_SEQ_CST))
+    return 0;
+  uint64_t oldest = UINT64_MAX;
+  ldx_rlock_enter(&ldx_self.tls.lock);
+  for (struct ldx_thread *th = ldx_self.tls.threads; th; th = th->next) {
+    uint64_t e = __atomic_load_n(&th->reader_epoch, __ATOMIC_SEQ_CST);
+    if (e && e - 1 < oldest)
+      oldest = e - 1;
+  }
+  ldx_rlock_leave(&ldx_self.tls.lock);
+  return oldest;
+}
+
+static void release(struct ldx_retired *r) {
+  ldx_delete(r->block);
+  if (r->object) {
+    ldx_unmap_object(r->object);
+    ldx_search_forget(&ldx_self.search, r->object);
+    ldx_object_free(&ldx_self.heap, r->object);
+  }
+  ldx_delete(r);
+}
+
+void ldx_reclaim(void) {
+  if (!ldx_self.retired)
+    return;
+  uint64_t oldest = oldest_reader();
+  struct ldx_retired **p = &ldx_self.retired;
+  while (*p) {
+    struct ldx_retired *r = *p;
+    if (r->epoch > oldest) {
+      p = &r->next;
+      continue;
+    }
+    *p = r->next;
+    release(r);
+  }
+}

@@ -1,0 +1,170 @@
+/* The stages that only start-up has: what libc will live on. */
+#include "loader/guest.h"
+
+#include <string.h>
+#include <sys/mman.h>
+
+#include "base/print.h"
+#include "base/sys.h"
+#include "loader/dl.h"
+#include "loader/error.h"
+#include "loader/load.h"
+
+enum { TCB_ALIGN = 64, TCB_SIZE_WITHOUT_LIBC = 2368, PROT_GROWSDOWN_ = 0x01000000 };
+
+static struct ldx_object *with_soname(const struct ldx_load *l, const char *soname) {
+  for (uint32_t i = 0; i < l->fresh.count; i++)
+    if (l->fresh.at[i]->soname && !strcmp(l->fresh.at[i]->soname, soname))
+      return l->fresh.at[i];
+  return NULL;
+}
+
+/* A libc that ldx does not know is better served by its own loader than by guesses. */
+static bool choose_libc(struct ldx_load *l) {
+  struct ldx_object *libc = with_soname(l, "libc.so.6"), *ld = with_soname(l, "ld-linux-x86-64.so.2");
+  struct ldx_object *musl = with_soname(l, "libc.so");
+  if (musl && musl->dyn.info[DT_HASH] && !libc)
+    ldx_hand_over("its libc brings its own loader");
+  if (!libc)
+    return true;
+  if (!ld || !glibc_choose(&ldx_self.glibc, ld, libc))
+    ldx_hand_over("this build of glibc is not known to ldx");
+  libc->is_libc = true;
+  ld->is_support = true;
+  ldx_self.support = ld;
+  l->ns->libc = libc;
+  return true;
+}
+
+/* glibc's formula: room for 4 namespaces' libraries, and 512 bytes for optimisation. */
+static size_t surplus(void) {
+  uint64_t optional = ldx_tunable_number("glibc.rtld.optional_static_tls", 512);
+  uint64_t nns = ldx_tunable_number("glibc.rtld.nns", 4);
+  return (nns - 1) * 192 + 144 + nns * 144 + optional - 144;
+}
+
+bool ldx_place_startup(struct ldx_load *l) {
+  if (ldx_self.options.mode == LDX_LIST)
+    ldx_list_objects(l);
+  if (!choose_libc(l))
+    return false;
+  ldx_self.tls.surplus = surplus();
+  ldx_tls_layout(&ldx_self.tls, ldx_self.glibc.profile ? glibc_tcb_size(&ldx_self.glibc) : TCB_SIZE_WITHOUT_LIBC,
+                 TCB_ALIGN);
+  if (l->tls_added)
+    ldx_tls_publish(&ldx_self.tls);
+  l->tls_added = false;
+  return true;
+}
+
+static bool wants_exec_stack(const struct ldx_object *o) {
+  if (o->kind == LDX_VDSO || o->kind == LDX_LOADER || o->faked)
+    return false;
+  return !o->image.stack || (o->image.stack->p_flags & PF_X);
+}
+
+/* The kernel gave the stack the permissions that the program's header asks for (or ldx's, as a command);
+ * a library may ask for more. */
+static bool stack_permissions(struct ldx_load *l, bool *exec) {
+  *exec = false;
+  for (uint32_t i = 0; i < l->fresh.count; i++)
+    *exec = *exec || wants_exec_stack(l->fresh.at[i]);
+  if (!*exec || (!ldx_self.options.command && wants_exec_stack(l->root)))
+    return true;
+  uintptr_t page = ldx_align_down((uintptr_t)ldx_self.args.stack, LDX_PAGE);
+  long r = sys_mprotect((void *)page, LDX_PAGE, PROT_READ | PROT_WRITE | PROT_EXEC | PROT_GROWSDOWN_);
+  return !ldx_sys_failed(r) || ldx_fail(l->diag, LDX_DIAG_LOAD, (int)-r, ldx_display_name(l->root),
+                                        "cannot enable executable stack as shared object requires");
+}
+
+static struct glibc_process describe(bool exec_stack) {
+  const struct ldx_args *a = &ldx_self.args;
+  const struct ldx_auxv *x = &a->auxv;
+  return (struct glibc_process){.argc = a->argc,
+                                .argv = a->argv,
+                                .envp = a->envp,
+                                .auxv = x->vector,
+                                .stack_end = a->stack,
+                                .pagesize = x->pagesize,
+                                .clktck = x->clktck,
+                                .hwcap = x->hwcap,
+                                .hwcap2 = x->hwcap2,
+                                .minsigstksz = x->minsigstksz,
+                                .fpucw = x->fpucw,
+                                .platform = x->platform,
+                                .random = x->random,
+                                .secure = x->secure,
+                                .exec_stack = exec_stack,
+                                .bind_now = ldx_self.options.bind_now,
+                                .vdso = ldx_self.vdso,
+                                .tls = &ldx_self.tls};
+}
+
+static char *new_main_thread(void) {
+  void *raw;
+  char *tcb = ldx_tls_new_storage(&ldx_self.tls, &raw);
+  if (!tcb || !ldx_tls_new_dtv(&ldx_self.tls, tcb))
+    return NULL;
+  *(char **)(tcb + LDX_TCB_SELF) = tcb;
+  *(char **)(tcb + LDX_TCB_SELF2) = tcb;
+  ldx_tls_init_thread(&ldx_self.tls, tcb);
+  return tcb;
+}
+
+bool ldx_prepare_libc(struct ldx_load *l) {
+  bool exec_stack;
+  if (!stack_permissions(l, &exec_stack))
+    return false;
+  char *tcb = new_main_thread();
+  if (!tcb)
+    return ldx_fail(l->diag, LDX_DIAG_LOAD, 12, "", "cannot allocate TLS data structures for initial thread");
+  struct glibc_process p = describe(exec_stack);
+  if (ldx_self.glibc.profile) {
+    glibc_set_globals(&ldx_self.glibc, &p);
+    glibc_sync_namespace(&ldx_self.glibc, l->ns);
+    glibc_set_tunables(&ldx_self.glibc, p.envp, p.secure);
+    glibc_init_main_thread(&ldx_self.glibc, tcb, &p);
+  }
+  ldx_set_thread_pointer(&ldx_self.cpu, (uintptr_t)tcb);
+  return true;
+}
+
+bool ldx_redirect_libc(struct ldx_load *l) {
+  (void)l;
+  static const struct glibc_services services = {
+      .lookup_symbol_x = (uintptr_t)ldx_guest_lookup,
+      .open = (uintptr_t)ldx_guest_open,
+      .close = (uintptr_t)ldx_guest_close,
+      .catch_error = (uintptr_t)ldx_catch_error,
+      .error_free = (uintptr_t)ldx_error_free,
+      .tls_get_addr_soft = (uintptr_t)ldx_guest_tls_soft,
+      .find_object = (uintptr_t)ldx_find_object,
+  };
+  struct glibc_process p = describe(false);
+  if (ldx_self.glibc.profile)
+    glibc_redirect(&ldx_self.glibc, &services, &p);
+  /* Images may hold pointers that only now have their values. */
+  ldx_tls_init_thread(&ldx_self.tls, (void *)ldx_thread_pointer());
+  return true;
+}
+
+_Noreturn void ldx_hand_over(const char *why) {
+  const struct ldx_args *a = &ldx_self.args;
+  const char *interp = ldx_self.guest_interp;
+  if (ldx_self.options.strict || !interp)
+    ldx_die_text("%s: %s", ldx_self.program_name, why);
+  ldx_print(2, "ldx: %s: %s: handing over to %s\n", ldx_self.program_name, why, interp);
+  char **argv = ldx_new(((size_t)a->argc + 5) * sizeof *argv);
+  const char *path = ldx_self.program_path;
+  size_t n = 0;
+  if (argv) {
+    argv[n++] = (char *)interp;
+    argv[n++] = (char *)"--argv0";
+    argv[n++] = a->argv[0] ? a->argv[0] : (char *)path;
+    argv[n++] = (char *)path;
+    for (int i = 1; i < a->argc; i++)
+      argv[n++] = a->argv[i];
+    LDX_SYS(SYS_execve, interp, argv, a->envp, 0, 0, 0);
+  }
+  ldx_die_text("%s: cannot run %s", ldx_self.program_name, interp);
+}

@@ -1,0 +1,172 @@
+/* The stage table of a load, and its driver. */
+#include <dlfcn.h>
+#include <string.h>
+
+#include "loader/error.h"
+#include "loader/load.h"
+
+static bool out_of_memory(struct ldx_load *l) {
+  return ldx_fail(l->diag, LDX_DIAG_LOAD, 12, "", "cannot allocate memory");
+}
+
+/* Constructors' order: the closure of the root, dependencies last. */
+static bool order(struct ldx_load *l) {
+  const struct ldx_scope_list *s = l->root->searchlist.list;
+  struct ldx_object_list *o = &l->root->init_order;
+  struct ldx_object_list sorted = {0};
+  for (uint32_t i = 0; i < s->count; i++)
+    if (!ldx_list_add(&ldx_self.heap, &sorted, s->at[i].object))
+      return out_of_memory(l);
+  if (!ldx_sort_objects(sorted.at, sorted.count, true, false))
+    return out_of_memory(l);
+  ldx_delete(o->at);
+  *o = sorted;
+  return true;
+}
+
+static bool versions(struct ldx_load *l) {
+  for (uint32_t i = 0; i < l->fresh.count; i++)
+    if (!l->fresh.at[i]->faked && !ldx_read_versions(l, l->fresh.at[i]))
+      return false;
+  for (uint32_t i = 0; i < l->fresh.count; i++)
+    if (!l->fresh.at[i]->faked && l->fresh.at[i]->versions && !ldx_check_versions(l, l->fresh.at[i]))
+      return false;
+  return true;
+}
+
+static bool reserve(struct ldx_load *l) {
+  for (uint32_t i = 0; i < l->fresh.count; i++) {
+    struct ldx_object *o = l->fresh.at[i];
+    if (!ldx_prepare_overrides(o))
+      return out_of_memory(l);
+    glibc_fill_map(&ldx_self.glibc, o);
+  }
+  return true;
+}
+
+/* libc first, because resolvers call it; then the others, dependencies first; the program last (COPY). */
+static bool relocate(struct ldx_load *l) {
+  const struct ldx_object_list *o = &l->root->init_order;
+  if (l->startup && ldx_self.support && !ldx_relocate_object(l, ldx_self.support))
+    return false;
+  if (l->startup && l->ns->libc && !ldx_relocate_object(l, l->ns->libc))
+    return false;
+  for (uint32_t i = o->count; i-- > 0;)
+    if (!ldx_relocate_object(l, o->at[i]))
+      return false;
+  return true;
+}
+
+static bool executable(uintptr_t f) {
+  const struct ldx_object *o = ldx_object_at(f);
+  return o && elf_at_memory(&o->image, f - o->map.l_addr, 1, PF_X);
+}
+
+static bool check_functions(struct ldx_load *l, const struct ldx_object *o, const struct elf_functions *f) {
+  for (uint64_t i = 0; i < f->count; i++) {
+    uintptr_t at = f->at[i];
+    if (!at || at == UINTPTR_MAX || elf_at_memory(&o->image, at - o->map.l_addr, 1, PF_X) || executable(at))
+      continue;
+    bool fresh = false;
+    for (uint32_t j = 0; j < l->fresh.count && !fresh; j++)
+      fresh = elf_at_memory(&l->fresh.at[j]->image, at - l->fresh.at[j]->map.l_addr, 1, PF_X);
+    if (!fresh)
+      return ldx_fail(l->diag, LDX_DIAG_LOAD, 0, ldx_display_name(o), "%s", elf_error_text(ELF_BAD_INIT));
+  }
+  return true;
+}
+
+static bool protect(struct ldx_load *l) {
+  for (uint32_t i = 0; i < l->fresh.count; i++) {
+    const struct ldx_object *o = l->fresh.at[i];
+    if (o->faked)
+      continue;
+    if (!check_functions(l, o, &o->dyn.preinit_array) || !check_functions(l, o, &o->dyn.init_array) ||
+        !check_functions(l, o, &o->dyn.fini_array))
+      return false;
+  }
+  for (uint32_t i = 0; i < l->fresh.count; i++)
+    if (!l->fresh.at[i]->faked && l->fresh.at[i]->kind != LDX_VDSO && !ldx_protect_relro(l->fresh.at[i], l->diag))
+      return false;
+  return true;
+}
+
+/* Nothing here fails but for lack of memory, which leaves the load undone: COMMIT. */
+static bool commit(struct ldx_load *l) {
+  if (!ldx_index_rebuild(l->fresh.at, l->fresh.count, NULL) || !ldx_extend_scopes(l))
+    return out_of_memory(l);
+  if ((l->mode & RTLD_GLOBAL) && !l->startup && !ldx_add_global(l))
+    return out_of_memory(l);
+  if (l->tls_added)
+    ldx_tls_publish(&ldx_self.tls);
+  for (uint32_t i = 0; !l->startup && i < l->statics.count; i++)
+    ldx_tls_init_static(&ldx_self.tls, l->statics.at[i]);
+  glibc_set_tls(&ldx_self.glibc, &ldx_self.tls);
+  for (uint32_t i = 0; i < l->fresh.count; i++) {
+    struct ldx_object *o = l->fresh.at[i];
+    o->pending = false;
+    o->dlopened = !l->startup;
+    if (!l->startup || !o->map.l_prev) {
+      if (o != l->ns->first)
+        ldx_namespace_append(l->ns, o);
+    }
+    ldx_self.adds++;
+    glibc_fill_map(&ldx_self.glibc, o);
+  }
+  glibc_sync_namespace(&ldx_self.glibc, l->ns);
+  return true;
+}
+
+static const struct {
+  const char *name;
+  bool (*run)(struct ldx_load *);
+  bool startup_only;
+} stages[] = {
+    {"order", order, false},
+    {"versions", versions, false},
+    {"scopes", ldx_build_scopes, false},
+    {"place", ldx_place_startup, true},
+    {"reserve", reserve, false},
+    {"relocate", relocate, false},
+    {"libc-prepare", ldx_prepare_libc, true},
+    {"ifunc", ldx_run_fixups, false},
+    {"libc-redirect", ldx_redirect_libc, true},
+    {"protect", protect, false},
+    {"commit", commit, false},
+};
+
+/* Back to the state before: nobody has seen the load's objects. */
+void ldx_load_discard(struct ldx_load *l) {
+  for (uint32_t i = l->fresh.count; i-- > 0;) {
+    struct ldx_object *o = l->fresh.at[i];
+    ldx_tls_drop_module(&ldx_self.tls, o);
+    ldx_unique_forget(l->ns->unique, o);
+    ldx_search_forget(&ldx_self.search, o);
+    ldx_unmap_object(o);
+  }
+  if (l->root && !l->root->pending) { /* a known object that was to become a root */
+    ldx_delete(l->root->searchlist.list);
+    l->root->searchlist.list = NULL;
+  }
+  for (uint32_t i = l->fresh.count; i-- > 0;)
+    ldx_object_free(&ldx_self.heap, l->fresh.at[i]);
+  l->fresh.count = 0;
+}
+
+static void finish(struct ldx_load *l) {
+  ldx_delete(l->fresh.at);
+  ldx_delete(l->statics.at);
+  ldx_delete(l->fixups.at);
+}
+
+bool ldx_run_load(struct ldx_load *l, bool (*discover)(struct ldx_load *)) {
+  bool ok = discover(l);
+  for (size_t i = 0; ok && i < LDX_COUNT(stages); i++)
+    if (!stages[i].startup_only || l->startup)
+      ok = stages[i].run(l);
+  if (!ok && !l->startup)
+    ldx_load_discard(l);
+  if (ok || !l->startup)
+    finish(l);
+  return ok;
+}

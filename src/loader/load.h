@@ -1,0 +1,124 @@
+/* A load: one transaction from a request to committed objects (start-up of a program, one dlopen).
+ *
+ * discover, search, open -> order -> scopes -> place -> reserve -> relocate -> ifunc -> protect = COMMIT =
+ * notify -> init. Until COMMIT everything hangs on the load only; a failure unwinds to the state before. */
+#ifndef LDX_LOADER_LOAD_H
+#define LDX_LOADER_LOAD_H
+
+#include "base/sys.h"
+#include "loader/context.h"
+
+/* A word whose value comes from an indirect function's resolver: done when all objects are relocated. */
+struct ldx_fixup {
+  void *where;
+  uintptr_t resolver;
+  int64_t addend;
+  struct ldx_object *object;
+};
+struct ldx_fixups {
+  struct ldx_fixup *at;
+  size_t count, room;
+};
+
+struct ldx_load {
+  struct ldx_namespace *ns;
+  struct ldx_diag *diag;
+  struct ldx_object *root;
+  struct ldx_object_list fresh;   /* objects of this load, in load order */
+  struct ldx_object_list order;   /* all objects concerned, dependencies first: order of constructors */
+  struct ldx_object_list statics; /* got static TLS in this load */
+  struct ldx_object_list grown;   /* scope arrays replaced, to be undone on failure */
+  struct ldx_fixups fixups;
+  int mode; /* RTLD_* */
+  bool startup, lazy, tls_added;
+  uint64_t tls_used_before;
+};
+
+/* open.c: the object that `name` means to `loader`; loads it when it is not there. NULL: see diag. */
+struct ldx_object *ldx_load_object(struct ldx_load *l, const char *name, struct ldx_object *loader, int mode);
+struct ldx_object *ldx_find_loaded(struct ldx_load *l, const char *name);
+struct ldx_object *ldx_new_object(enum ldx_object_kind kind, const char *path);
+/* map.c: maps an open file as an object. The object's path is the file's. */
+struct ldx_object *ldx_map_file(struct ldx_load *l, struct ldx_library_file *f, const struct stat *st,
+                                enum ldx_object_kind kind);
+bool ldx_adopt_image(struct ldx_object *o, const Elf64_Phdr *phdrs, uint32_t phnum, struct ldx_diag *d);
+/* The facts of a mapped image: dynamic section, TLS, RELRO, flags. */
+bool ldx_read_object(struct ldx_object *o, struct ldx_diag *d);
+void ldx_unmap_object(struct ldx_object *o);
+
+/* deps.c */
+bool ldx_load_dependencies(struct ldx_load *l, struct ldx_object *root, struct ldx_object *const *preloads,
+                           uint32_t preload_count);
+/* sort.c: dependency order, as the system loader sorts (constructors run from the end backwards). */
+bool ldx_sort_objects(struct ldx_object **objects, uint32_t count, bool keep_first, bool for_fini);
+
+/* versions.c */
+bool ldx_read_versions(struct ldx_load *l, struct ldx_object *o);
+bool ldx_check_versions(struct ldx_load *l, struct ldx_object *o);
+
+/* scopes.c */
+/* The scope an object gets in this load; it ends with NULL. False when out of memory. */
+bool ldx_build_scopes(struct ldx_load *l);
+/* COMMIT's part: the new root's scope for objects that were there; RTLD_GLOBAL; and back when objects go. */
+bool ldx_extend_scopes(struct ldx_load *l);
+bool ldx_add_global(struct ldx_load *l);
+void ldx_scope_remove(struct ldx_object *o, const struct ldx_scope_slot *slot);
+void ldx_remove_global(struct ldx_namespace *ns);
+void ldx_replace_global(struct ldx_namespace *ns, struct ldx_scope_list *fresh);
+
+/* relocate.c */
+bool ldx_relocate_object(struct ldx_load *l, struct ldx_object *o);
+bool ldx_run_fixups(struct ldx_load *l);
+bool ldx_protect_relro(struct ldx_object *o, struct ldx_diag *d);
+uintptr_t ldx_call_resolver(uintptr_t resolver);
+
+/* bind.c: what a reference binds to. */
+struct ldx_binding {
+  const Elf64_Sym *sym;      /* NULL: weak undefined */
+  struct ldx_object *object; /* definer */
+  uintptr_t override;        /* ldx's own function instead, or 0 */
+};
+bool ldx_bind(struct ldx_object *o, uint64_t symidx, uint32_t flags, struct ldx_diag *d, struct ldx_binding *out);
+/* The address of a definition; an indirect function's resolver is not called. */
+static inline uintptr_t ldx_binding_address(const struct ldx_binding *b) {
+  if (b->override)
+    return b->override;
+  return b->sym ? b->sym->st_value + (b->sym->st_shndx == SHN_ABS ? 0 : b->object->map.l_addr) : 0;
+}
+void ldx_symbol_not_found(struct ldx_object *from, const struct ldx_sym_request *r, struct ldx_diag *d);
+
+/* overrides.c: functions of the guest's loader that ldx replaces by its own. */
+uintptr_t ldx_override(struct ldx_object *definer, const Elf64_Sym *sym);
+bool ldx_prepare_overrides(struct ldx_object *o);
+
+/* guest.c: the stages that only start-up has: static TLS, the guest libc's state. */
+bool ldx_place_startup(struct ldx_load *l);
+bool ldx_prepare_libc(struct ldx_load *l);
+bool ldx_redirect_libc(struct ldx_load *l);
+
+/* init.c */
+void ldx_run_constructors(struct ldx_object *const *order, uint32_t count);
+void ldx_run_destructors(struct ldx_object *o);
+void ldx_fini_all(void);
+
+/* index.c */
+bool ldx_index_rebuild(struct ldx_object *const *add, uint32_t add_count, const struct ldx_object *remove);
+struct ldx_object *ldx_object_at(uintptr_t addr);
+
+/* epoch.c */
+void ldx_reader_enter(void);
+void ldx_reader_leave(void);
+void ldx_retire_block(void *p);
+void ldx_retire_object(struct ldx_object *o);
+void ldx_reclaim(void);
+
+/* load.c: the driver */
+bool ldx_run_load(struct ldx_load *l, bool (*discover)(struct ldx_load *));
+void ldx_load_discard(struct ldx_load *l);
+
+/* trace.c / list.c */
+_Noreturn void ldx_list_objects(struct ldx_load *l);
+void ldx_print_statistics(void);
+void ldx_print_scopes(struct ldx_object *o);
+
+#endif

@@ -1,0 +1,127 @@
+/* Stages "search" and "open": from a name to an object, found among the loaded ones or mapped from a file. */
+#include <dlfcn.h>
+#include <string.h>
+
+#include "base/sys.h"
+#include "loader/load.h"
+
+struct ldx_object *ldx_new_object(enum ldx_object_kind kind, const char *path) {
+  struct ldx_object *o = ldx_new(sizeof *o);
+  if (!o)
+    return NULL;
+  o->kind = kind;
+  o->serial = ldx_self.serial++;
+  o->map.l_name = ldx_strdup(&ldx_self.heap, path);
+  if (o->map.l_name)
+    return o;
+  ldx_delete(o);
+  return NULL;
+}
+
+/* A name matches by what the object was asked for as, by its path, or by its soname. */
+static bool matches(struct ldx_object *o, const char *name) {
+  if (o->faked || o->removed)
+    return false;
+  if (ldx_object_has_name(o, name))
+    return true;
+  if (o->kind == LDX_LOADER || !o->soname || strcmp(o->soname, name))
+    return false;
+  ldx_object_add_name(&ldx_self.heap, o, name);
+  return true;
+}
+
+struct ldx_object *ldx_find_loaded(struct ldx_load *l, const char *name) {
+  for (struct ldx_object *o = l->ns->first; o; o = o->map.l_next)
+    if (matches(o, name))
+      return o;
+  for (uint32_t i = 0; i < l->fresh.count; i++)
+    if (matches(l->fresh.at[i], name))
+      return l->fresh.at[i];
+  return NULL;
+}
+
+static bool same_file(const struct ldx_object *o, const struct stat *st) {
+  return !o->removed && o->ino == st->st_ino && o->dev == st->st_dev && (o->ino || o->dev);
+}
+
+static struct ldx_object *find_file(struct ldx_load *l, const struct stat *st) {
+  for (struct ldx_object *o = l->ns->first; o; o = o->map.l_next)
+    if (same_file(o, st))
+      return o;
+  for (uint32_t i = 0; i < l->fresh.count; i++)
+    if (same_file(l->fresh.at[i], st))
+      return l->fresh.at[i];
+  return NULL;
+}
+
+/* Takes a mapped object into the load. */
+static bool enter_load(struct ldx_load *l, struct ldx_object *o, const char *name, struct ldx_object *loader) {
+  o->ns = l->ns;
+  o->loader = loader;
+  o->pending = true;
+  if (!ldx_object_add_name(&ldx_self.heap, o, name) || !ldx_list_add(&ldx_self.heap, &l->fresh, o))
+    return ldx_fail(l->diag, LDX_DIAG_LOAD, 12, name, "cannot create shared object descriptor");
+  if (o->tls.memsz) {
+    if (!ldx_tls_add_module(&ldx_self.tls, o))
+      return ldx_fail(l->diag, LDX_DIAG_LOAD, 12, name, "cannot create TLS data structures");
+    l->tls_added = true;
+  }
+  return true;
+}
+
+static void trace_mapped(const struct ldx_object *o) {
+  if (!ldx_tracing(LDX_DEBUG_FILES))
+    return;
+  ldx_debug("  dynamic: 0x%016lx  base: 0x%016lx   size: 0x%016lx", (uintptr_t)o->map.l_ld, o->map.l_addr,
+            o->map_end - o->map_start);
+  ldx_debug("    entry: 0x%016lx  phdrs: 0x%016lx  phnum:   %*u\n", o->entry, (uintptr_t)o->phdrs, 18,
+            o->image.phnum);
+}
+
+static struct ldx_object *map_found(struct ldx_load *l, struct ldx_library_file *f, const char *name,
+                                    struct ldx_object *loader, int mode) {
+  struct stat st;
+  long r = sys_fstat(f->fd, &st);
+  if (ldx_sys_failed(r)) {
+    ldx_fail(l->diag, LDX_DIAG_LOAD, (int)-r, f->path, "cannot stat shared object");
+    return NULL;
+  }
+  struct ldx_object *o = find_file(l, &st);
+  if (o) {
+    ldx_object_add_name(&ldx_self.heap, o, name);
+    return o;
+  }
+  if (mode & RTLD_NOLOAD)
+    return NULL;
+  if (ldx_tracing(LDX_DEBUG_FILES))
+    ldx_debug("file=%s [%ld];  generating link map", name, l->ns->id);
+  o = ldx_map_file(l, f, &st, LDX_LIBRARY);
+  if (!o)
+    return NULL;
+  trace_mapped(o);
+  if (!l->startup && (o->dyn.flags_1 & DF_1_NOOPEN)) {
+    ldx_fail(l->diag, LDX_DIAG_LOAD, 0, name, "shared object cannot be dlopen()ed");
+    ldx_unmap_object(o);
+    ldx_object_free(&ldx_self.heap, o);
+    return NULL;
+  }
+  return enter_load(l, o, name, loader) ? o : NULL;
+}
+
+struct ldx_object *ldx_load_object(struct ldx_load *l, const char *name, struct ldx_object *loader, int mode) {
+  struct ldx_object *o = ldx_find_loaded(l, name);
+  if (o)
+    return o;
+  if (loader && ldx_tracing(LDX_DEBUG_FILES))
+    ldx_debug("\nfile=%s [%ld];  needed by %s [%ld]", name, l->ns->id, ldx_display_name(loader), l->ns->id);
+  else if (ldx_tracing(LDX_DEBUG_FILES))
+    ldx_debug("\nfile=%s [%ld];  dynamically loaded by %s [%ld]", name, l->ns->id,
+              ldx_self.base.program ? ldx_display_name(ldx_self.base.program) : "<main program>", l->ns->id);
+  struct ldx_library_file f;
+  if (ldx_find_library(&ldx_self.search, name, loader, l->ns->program, &f, l->diag) != LDX_FOUND)
+    return NULL;
+  o = map_found(l, &f, name, loader, mode);
+  sys_close(f.fd);
+  ldx_delete(f.path);
+  return o;
+}

@@ -1,0 +1,210 @@
+/* Questions about what is loaded: dladdr, dl_iterate_phdr, _dl_find_object, dlinfo. Lock-free and
+ * async-signal-safe, but for dlinfo's search path. */
+#include <dlfcn.h>
+#include <link.h>
+#include <string.h>
+
+#include "loader/dl.h"
+#include "loader/error.h"
+#include "loader/load.h"
+
+struct dl_info { /* Dl_info */
+  const char *fname;
+  void *fbase;
+  const char *sname;
+  void *saddr;
+};
+
+/* The symbol that covers the address, by the rules of dladdr(3): the nearest one below; without a size only exactly.
+ */
+static bool covers(const struct ldx_object *o, const Elf64_Sym *s, uintptr_t addr, const Elf64_Sym *best) {
+  uintptr_t at = o->map.l_addr + s->st_value;
+  unsigned type = ELF64_ST_TYPE(s->st_info);
+  if (addr < at || type == STT_TLS || (s->st_shndx == SHN_UNDEF && s->st_value == 0))
+    return false;
+  bool hit = s->st_shndx == SHN_UNDEF || s->st_size == 0 ? addr == at : addr - at < s->st_size;
+  return hit && (!best || best->st_value < s->st_value);
+}
+
+static const Elf64_Sym *nearest_symbol(const struct ldx_object *o, uintptr_t addr) {
+  const struct elf_symtab *t = &o->dyn.sym;
+  const Elf64_Sym *best = NULL;
+  uint32_t count = elf_symbol_count(t);
+  for (uint32_t i = t->bloom ? t->symbias : 1; i < count; i++) {
+    const Elf64_Sym *s = &t->sym[i];
+    unsigned bind = ELF64_ST_BIND(s->st_info);
+    if (bind != STB_LOCAL && s->st_name < t->strsz && covers(o, s, addr, best))
+      best = s;
+  }
+  return best;
+}
+
+int ldx_dladdr1(const void *addr, void *info, void **extra, int flags) {
+  struct dl_info *out = info;
+  ldx_reader_enter();
+  struct ldx_object *o = ldx_object_at((uintptr_t)addr);
+  if (o && !ldx_object_holds(o, (uintptr_t)addr) && o->kind != LDX_LOADER)
+    o = NULL;
+  if (o) {
+    const Elf64_Sym *s = nearest_symbol(o, (uintptr_t)addr);
+    out->fname = *o->map.l_name || o->kind != LDX_PROGRAM ? o->map.l_name : ldx_self.args.argv[0];
+    out->fbase = (void *)o->map_start;
+    out->sname = s ? elf_symbol_name(&o->dyn.sym, s) : NULL;
+    out->saddr = s ? (void *)(s->st_value + (s->st_shndx == SHN_ABS ? 0 : o->map.l_addr)) : NULL;
+    if (extra && flags == 1 /* RTLD_DL_SYMENT */)
+      *extra = (void *)s;
+    if (extra && flags == 2 /* RTLD_DL_LINKMAP */)
+      *extra = o;
+  }
+  ldx_reader_leave();
+  return o != NULL;
+}
+
+int ldx_dladdr(const void *addr, void *info) { return ldx_dladdr1(addr, info, NULL, 0); }
+
+int ldx_dl_iterate_phdr(int (*callback)(void *info, size_t size, void *data), void *data) {
+  int r = 0;
+  ldx_reader_enter();
+  struct ldx_object *from = ldx_object_at((uintptr_t)__builtin_return_address(0));
+  struct ldx_namespace *ns = from && from->ns ? from->ns : &ldx_self.base;
+  for (struct ldx_object *o = __atomic_load_n(&ns->first, __ATOMIC_ACQUIRE); o && !r;
+       o = __atomic_load_n(&o->map.l_next, __ATOMIC_ACQUIRE)) {
+    if (o->removed)
+      continue;
+    struct dl_phdr_info info = {.dlpi_addr = o->map.l_addr,
+                                .dlpi_name = o->map.l_name,
+                                .dlpi_phdr = (const void *)o->phdrs,
+                                .dlpi_phnum = (Elf64_Half)o->image.phnum,
+                                .dlpi_adds = ldx_self.adds,
+                                .dlpi_subs = ldx_self.subs,
+                                .dlpi_tls_modid = o->tls.modid,
+                                .dlpi_tls_data = ldx_guest_tls_soft(o)};
+    r = callback(&info, sizeof info, data);
+  }
+  ldx_reader_leave();
+  return r;
+}
+
+struct find_result { /* struct dl_find_object, x86-64 */
+  unsigned long long flags;
+  void *map_start, *map_end;
+  struct ldx_object *map;
+  void *eh_frame;
+  unsigned long long reserved[7];
+};
+
+int ldx_find_object(void *pc, void *result) {
+  struct find_result *out = result;
+  ldx_reader_enter();
+  struct ldx_object *o = ldx_object_at((uintptr_t)pc);
+  if (o) {
+    out->flags = 0;
+    out->map_start = (void *)o->map_start;
+    out->map_end = (void *)o->map_end;
+    out->map = o;
+    out->eh_frame = o->image.eh_frame_hdr ? (void *)(o->map.l_addr + o->image.eh_frame_hdr->p_vaddr) : NULL;
+  }
+  ldx_reader_leave();
+  return o ? 0 : -1;
+}
+
+struct ldx_object *ldx_find_dso(uintptr_t addr) {
+  struct ldx_object *o = ldx_object_at(addr);
+  return o && ldx_object_holds(o, addr) ? o : NULL;
+}
+
+/* Dl_serinfo: size, count, then { name, flags } pairs, then the names. */
+struct serinfo {
+  size_t size;
+  unsigned count;
+  struct {
+    char *name;
+    unsigned flags;
+  } path[];
+};
+struct serinfo_walk {
+  struct serinfo *out;
+  bool counting;
+  unsigned index;
+  size_t names;
+  char *next;
+};
+
+static void serinfo_each(void *arg, const char *dir, unsigned flag) {
+  struct serinfo_walk *w = arg;
+  size_t n = strlen(dir) + 1;
+  if (!w->counting && w->index < w->out->count) {
+    w->out->path[w->index].name = memcpy(w->next, dir, n);
+    w->out->path[w->index].flags = flag;
+    w->next += n;
+  }
+  w->index++;
+  w->names += n;
+}
+
+int ldx_guest_serinfo(struct ldx_object *o, void *info, bool counting) {
+  struct serinfo *s = info;
+  struct serinfo_walk w = {.out = s, .counting = counting};
+  if (!counting)
+    w.next = (char *)&s->path[s->count];
+  ldx_search_path(&ldx_self.search, o, o->ns->program, serinfo_each, &w);
+  if (counting) {
+    s->count = w.index;
+    s->size = sizeof *s + w.index * sizeof s->path[0] + w.names;
+  }
+  return 0;
+}
+
+static bool info_of(struct ldx_object *o, int request, void *arg, struct ldx_diag *d, int *result) {
+  enum {
+    LMID = 1,
+    LINKMAP,
+    CONFIGADDR,
+    SERINFO,
+    SERINFOSIZE,
+    ORIGIN,
+    PROFILENAME,
+    PROFILEOUT,
+    TLS_MODID,
+    TLS_DATA,
+    PHDR
+  };
+  switch (request) {
+  case LMID:
+    *(long *)arg = o->ns->id;
+    return true;
+  case LINKMAP:
+    *(void **)arg = o;
+    return true;
+  case SERINFO:
+  case SERINFOSIZE:
+    return ldx_guest_serinfo(o, arg, request == SERINFOSIZE) == 0;
+  case ORIGIN:
+    strcpy(arg, ldx_object_origin(&ldx_self.search, o));
+    return true;
+  case TLS_MODID:
+    *(size_t *)arg = o->tls.modid;
+    return true;
+  case TLS_DATA:
+    *(void **)arg = ldx_guest_tls_soft(o);
+    return true;
+  case PHDR:
+    *(const void **)arg = o->phdrs;
+    *result = (int)o->image.phnum;
+    return true;
+  default:
+    return ldx_fail(d, LDX_DIAG_LOAD, 0, "", "unsupported dlinfo request");
+  }
+}
+
+int ldx_dlinfo(void *handle, int request, void *arg) {
+  struct ldx_diag d = {.heap = &ldx_self.heap};
+  int result = 0;
+  ldx_rlock_enter(&ldx_self.lock);
+  bool ok = info_of(handle, request, arg, &d, &result);
+  ldx_rlock_leave(&ldx_self.lock);
+  if (ok)
+    return result;
+  ldx_set_error(&d);
+  return -1;
+}

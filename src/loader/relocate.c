@@ -1,0 +1,448 @@
+/* Stages "relocate", "ifunc" and "protect" (psABI 4.4 "Relocation"; gABI DT_RELR). */
+#include "arch/x86_64/reloc.h"
+
+#include <string.h>
+#include <sys/mman.h>
+
+#include "base/print.h"
+#include "base/sys.h"
+#include "loader/load.h"
+
+/* One object being relocated. The window is the segment the last target lay in: targets come in order. */
+struct relocator {
+  struct ldx_load *load;
+  struct ldx_object *object;
+  uintptr_t bias;
+  uint64_t window, window_size;
+  bool textrel;
+  uint64_t last_index;
+  uint32_t last_flags;
+  struct ldx_binding last;
+};
+
+static bool fail(struct relocator *r, const char *what) {
+  return ldx_fail(r->load->diag, LDX_DIAG_RELOC, 0, ldx_display_name(r->object), "%s", what);
+}
+
+static bool move_window(struct relocator *r, uint64_t off, uint64_t width) {
+  const struct elf_image *im = &r->object->image;
+  for (uint32_t i = 0; i < im->segment_count; i++) {
+    const struct elf_segment *s = &im->segments[i];
+    if (off < s->vaddr || off - s->vaddr >= s->memsz || width > s->memsz - (off - s->vaddr))
+      continue;
+    if (!(s->flags & PF_W) && !r->textrel)
+      return fail(r, "relocation of a read-only segment");
+    r->window = s->vaddr;
+    r->window_size = s->memsz;
+    return true;
+  }
+  return fail(r, "relocation outside the object's segments");
+}
+
+/* The place a relocation writes: width bytes inside a writable segment. */
+static inline void *target(struct relocator *r, uint64_t off, uint64_t width) {
+  uint64_t rel = off - r->window;
+  if (__builtin_expect(rel >= r->window_size || r->window_size - rel < width, 0) && !move_window(r, off, width))
+    return NULL;
+  return (void *)(r->bias + off);
+}
+
+static bool apply_relr(struct relocator *r) {
+  const struct elf_dynamic *d = &r->object->dyn;
+  uint64_t next = 0;
+  for (uint64_t i = 0; i < d->relr_count; i++) {
+    uint64_t e = d->relr[i];
+    if (!(e & 1)) {
+      uint64_t *p = e % 8 ? NULL : target(r, e, 8);
+      if (!p)
+        return fail(r, "misaligned relative relocation");
+      *p += r->bias;
+      next = e + 8;
+      continue;
+    }
+    uint64_t bits = e >> 1;
+    if (bits) {
+      uint64_t *p = next ? target(r, next, (64 - (uint64_t)__builtin_clzll(bits)) * 8) : NULL;
+      if (!p)
+        return fail(r, "invalid relative relocation");
+      for (; bits; bits &= bits - 1)
+        p[__builtin_ctzll(bits)] += r->bias;
+    }
+    next += 63 * 8;
+  }
+  return true;
+}
+
+static bool apply_relative(struct relocator *r, const Elf64_Rela *at, uint64_t count) {
+  uintptr_t bias = r->bias;
+  for (const Elf64_Rela *end = at + count; at < end; at++) {
+    uint64_t *p = target(r, at->r_offset, 8);
+    if (!p)
+      return false;
+    if (ELF64_R_TYPE(at->r_info) != REL_RELATIVE)
+      return fail(r, "DT_RELACOUNT counts other relocations than relative ones");
+    *p = bias + (uint64_t)at->r_addend;
+  }
+  return true;
+}
+
+static uint32_t class_of(uint32_t type) {
+  switch (type) {
+  case REL_PLT:
+  case REL_DTPMOD:
+  case REL_DTPOFF:
+  case REL_TPOFF:
+  case REL_TLSDESC:
+    return LDX_SYM_PLT;
+  case REL_COPY:
+    return LDX_SYM_COPY;
+  default:
+    return 0;
+  }
+}
+
+/* The same symbol often comes several times in a row. */
+static bool bind(struct relocator *r, const Elf64_Rela *rel, uint32_t type, struct ldx_binding *out) {
+  uint64_t index = ELF64_R_SYM(rel->r_info);
+  uint32_t flags = class_of(type);
+  if (index != r->last_index || flags != r->last_flags) {
+    if (!ldx_bind(r->object, index, flags, r->load->diag, &r->last))
+      return false;
+    r->last_index = index;
+    r->last_flags = flags;
+  }
+  *out = r->last;
+  return true;
+}
+
+static bool defer(struct relocator *r, void *where, struct ldx_object *definer, uintptr_t resolver, int64_t addend) {
+  struct ldx_fixups *f = &r->load->fixups;
+  if (!elf_at_memory(&definer->image, resolver - definer->map.l_addr, 1, PF_X))
+    return fail(r, "resolver of an indirect function outside executable segments");
+  if (f->count == f->room) {
+    size_t room = f->room ? f->room * 2 : 256;
+    struct ldx_fixup *p = ldx_new(room * sizeof *p);
+    if (!p)
+      return ldx_fail(r->load->diag, LDX_DIAG_LOAD, 12, ldx_display_name(r->object), "cannot allocate memory");
+    if (f->count)
+      memcpy(p, f->at, f->count * sizeof *p);
+    ldx_delete(f->at);
+    f->at = p;
+    f->room = room;
+  }
+  f->at[f->count++] = (struct ldx_fixup){where, resolver, addend, r->object};
+  return true;
+}
+
+static bool is_ifunc(const struct ldx_binding *b) {
+  return b->sym && ELF64_ST_TYPE(b->sym->st_info) == STT_GNU_IFUNC && b->sym->st_shndx != SHN_UNDEF && !b->override;
+}
+
+static bool need_static_tls(struct relocator *r, struct ldx_object *o) {
+  if (o->tls.offset > 0)
+    return true;
+  if (!ldx_tls_make_static(&ldx_self.tls, o))
+    return ldx_fail(r->load->diag, LDX_DIAG_RELOC, 0, ldx_display_name(r->object),
+                    "cannot allocate memory in static TLS block");
+  return ldx_list_add(&ldx_self.heap, &r->load->statics, o) ||
+         ldx_fail(r->load->diag, LDX_DIAG_LOAD, 12, ldx_display_name(o), "cannot allocate memory");
+}
+
+static bool tls_descriptor(struct relocator *r, const struct ldx_binding *b, const Elf64_Rela *rel) {
+  uint64_t *p = target(r, rel->r_offset, 16);
+  if (!p)
+    return false;
+  if (!b->sym) {
+    p[0] = (uint64_t)ldx_tlsdesc_undefweak;
+    p[1] = (uint64_t)rel->r_addend;
+    return true;
+  }
+  if (b->object->tls.offset > 0) {
+    p[0] = (uint64_t)ldx_tlsdesc_static;
+    p[1] = b->sym->st_value + (uint64_t)rel->r_addend - (uint64_t)b->object->tls.offset;
+    return true;
+  }
+  struct ldx_tlsdesc *t = ldx_new(sizeof *t + sizeof(void *));
+  if (!t)
+    return ldx_fail(r->load->diag, LDX_DIAG_LOAD, 12, ldx_display_name(r->object), "cannot allocate memory");
+  *t = (struct ldx_tlsdesc){b->object->tls.modid, b->sym->st_value + (uint64_t)rel->r_addend,
+                            ldx_self.tls.generation + 1};
+  *(void **)(t + 1) = r->object->tls.descriptors;
+  r->object->tls.descriptors = t;
+  p[0] = (uint64_t)ldx_tlsdesc_dynamic;
+  p[1] = (uint64_t)t;
+  return true;
+}
+
+static bool apply_tls(struct relocator *r, const struct ldx_binding *b, const Elf64_Rela *rel, uint32_t type) {
+  if (b->sym && !b->object->tls.modid)
+    return fail(r, "TLS relocation against an object without TLS segment");
+  if (type == REL_TLSDESC)
+    return tls_descriptor(r, b, rel);
+  if (!b->sym)
+    return true;
+  uint64_t value = b->sym->st_value + (uint64_t)rel->r_addend;
+  void *p = target(r, rel->r_offset, ldx_reloc_width(type));
+  if (!p)
+    return false;
+  if (type == REL_DTPMOD)
+    value = b->object->tls.modid;
+  if (type == REL_TPOFF || type == REL_TPOFF32) {
+    if (!need_static_tls(r, b->object))
+      return false;
+    value -= (uint64_t)b->object->tls.offset;
+  }
+  if (type == REL_TPOFF32 || type == REL_DTPOFF32)
+    *(uint32_t *)p = (uint32_t)value;
+  else
+    *(uint64_t *)p = value;
+  return true;
+}
+
+static bool apply_copy(struct relocator *r, const struct ldx_binding *b, const Elf64_Rela *rel) {
+  const struct elf_symtab *t = &r->object->dyn.sym;
+  const Elf64_Sym *ref = elf_symbol(t, ELF64_R_SYM(rel->r_info));
+  if (!b->sym)
+    return true;
+  uint64_t size = b->sym->st_size < ref->st_size ? b->sym->st_size : ref->st_size;
+  const void *from = elf_at_memory(&b->object->image, b->sym->st_value, size, PF_R);
+  void *to = target(r, rel->r_offset, size ? size : 1);
+  if (!to)
+    return false;
+  if (!from)
+    return fail(r, "copy relocation from outside the defining object");
+  if (b->sym->st_size > ref->st_size)
+    ldx_print(2, "%s: Symbol `%s' has different size in shared object, consider re-linking\n", ldx_self.program_name,
+              elf_symbol_name(t, ref));
+  memcpy(to, from, size);
+  return true;
+}
+
+static bool store_narrow(struct relocator *r, const Elf64_Rela *rel, uint32_t type, uint64_t v) {
+  void *p = target(r, rel->r_offset, ldx_reloc_width(type));
+  if (!p)
+    return false;
+  bool overflow = false;
+  switch (ldx_reloc_width(type)) {
+  case 4:
+    *(uint32_t *)p = (uint32_t)v;
+    overflow = type == REL_ABS32 || type == REL_SIZE32 ? v > UINT32_MAX : (int64_t)v != (int32_t)v;
+    break;
+  case 2:
+    *(uint16_t *)p = (uint16_t)v;
+    break;
+  default:
+    *(uint8_t *)p = (uint8_t)v;
+  }
+  if (overflow) {
+    const struct elf_symtab *t = &r->object->dyn.sym;
+    const char *name = elf_symbol_name(t, elf_symbol(t, ELF64_R_SYM(rel->r_info)));
+    ldx_print(2, "%s: Symbol `%s' causes overflow in R_X86_64_%s relocation\n", ldx_self.program_name, name,
+              type == REL_ABS32    ? "32"
+              : type == REL_SIZE32 ? "SIZE32"
+              : type == REL_ABS32S ? "32S"
+                                   : "PC32");
+  }
+  return true;
+}
+
+static bool apply_value(struct relocator *r, const struct ldx_binding *b, const Elf64_Rela *rel, uint32_t type) {
+  uint64_t value = ldx_binding_address(b) + (uint64_t)rel->r_addend;
+  uintptr_t place = r->bias + rel->r_offset;
+  switch (type) {
+  case REL_ABS32:
+  case REL_ABS32S:
+  case REL_ABS16:
+  case REL_ABS8:
+    return store_narrow(r, rel, type, value);
+  case REL_PC32:
+  case REL_PLT32:
+  case REL_PC16:
+  case REL_PC8:
+    return store_narrow(r, rel, type, value - place);
+  case REL_SIZE32:
+    return store_narrow(r, rel, type, (b->sym ? b->sym->st_size : 0) + (uint64_t)rel->r_addend);
+  case REL_SIZE64:
+    value = (b->sym ? b->sym->st_size : 0) + (uint64_t)rel->r_addend;
+    break;
+  case REL_PC64:
+    value -= place;
+    break;
+  default:
+    break;
+  }
+  uint64_t *p = target(r, rel->r_offset, 8);
+  if (p)
+    *p = value;
+  return p;
+}
+
+static bool unknown_type(struct relocator *r, uint32_t type) {
+  return ldx_fail(r->load->diag, LDX_DIAG_RELOC, 0, ldx_display_name(r->object), "unexpected reloc type 0x%02x",
+                  type);
+}
+
+static bool apply(struct relocator *r, const Elf64_Rela *rel) {
+  uint32_t type = ELF64_R_TYPE(rel->r_info);
+  struct ldx_binding b = {0};
+  uint64_t *p;
+  switch (type) {
+  case REL_NONE:
+    return true;
+  case REL_RELATIVE:
+  case REL_RELATIVE64:
+    p = target(r, rel->r_offset, 8);
+    if (p)
+      *p = r->bias + (uint64_t)rel->r_addend;
+    return p;
+  case REL_IRELATIVE:
+    p = target(r, rel->r_offset, 8);
+    return p && defer(r, p, r->object, r->bias + (uint64_t)rel->r_addend, 0);
+  }
+  if (!ldx_reloc_width(type))
+    return unknown_type(r, type);
+  if (!bind(r, rel, type, &b))
+    return false;
+  if (type == REL_COPY)
+    return apply_copy(r, &b, rel);
+  if (type == REL_DTPMOD || type == REL_DTPOFF || type == REL_TPOFF || type == REL_TLSDESC || type == REL_DTPOFF32 ||
+      type == REL_TPOFF32)
+    return apply_tls(r, &b, rel, type);
+  if (is_ifunc(&b) && ldx_reloc_width(type) == 8 && type != REL_SIZE64 && type != REL_PC64) {
+    p = target(r, rel->r_offset, 8);
+    return p && defer(r, p, b.object, ldx_binding_address(&b), type == REL_ABS ? rel->r_addend : 0);
+  }
+  if (type == REL_GOT || type == REL_PLT) {
+    p = target(r, rel->r_offset, 8);
+    if (p)
+      *p = ldx_binding_address(&b) + (type == REL_GOT ? (uint64_t)rel->r_addend : 0);
+    return p;
+  }
+  return apply_value(r, &b, rel, type);
+}
+
+static bool apply_all(struct relocator *r, const struct elf_relas *t, uint64_t from) {
+  for (uint64_t i = from; i < t->count; i++)
+    if (!apply(r, &t->at[i]))
+      return false;
+  return true;
+}
+
+/* Lazy binding: slots keep pointing into the PLT, which comes to ldx_plt_stub with the object and the index. */
+static bool prepare_lazy(struct relocator *r) {
+  struct ldx_object *o = r->object;
+  const struct elf_relas *t = &o->dyn.jmprel;
+  for (uint64_t i = 0; i < t->count; i++) {
+    if (ELF64_R_TYPE(t->at[i].r_info) != REL_PLT) {
+      if (!apply(r, &t->at[i]))
+        return false;
+      continue;
+    }
+    uint64_t *p = target(r, t->at[i].r_offset, 8);
+    if (!p)
+      return false;
+    *p += r->bias;
+  }
+  o->dyn.pltgot[1] = (uint64_t)o;
+  o->dyn.pltgot[2] = (uint64_t)ldx_plt_stub;
+  return true;
+}
+
+/* Text relocations: the pages are writable while, and only while, they are relocated. */
+static bool unlock_text(struct relocator *r, bool unlock) {
+  struct ldx_object *o = r->object;
+  for (uint32_t i = 0; i < o->image.segment_count; i++) {
+    const struct elf_segment *s = &o->image.segments[i];
+    if (s->flags & PF_W)
+      continue;
+    uintptr_t start = ldx_align_down(o->map.l_addr + s->vaddr, LDX_PAGE);
+    uintptr_t end = ldx_align_up(o->map.l_addr + s->vaddr + s->filesz, LDX_PAGE);
+    int prot = (s->flags & PF_R ? PROT_READ : 0) | (unlock ? PROT_WRITE : s->flags & PF_X ? PROT_EXEC : 0);
+    if (ldx_sys_failed(sys_mprotect((void *)start, end - start, prot)))
+      return ldx_fail(r->load->diag, LDX_DIAG_RELOC, 13, ldx_display_name(o),
+                      "cannot %s segment prot to prepare for reloc", unlock ? "make" : "restore");
+  }
+  return true;
+}
+
+/* Readers of the dynamic section (tools, the guest's libc) expect addresses, not offsets, as the system loader leaves
+ * them. */
+static void adjust_dynamic(struct ldx_object *o) {
+  static const uint8_t tags[] = {DT_PLTGOT, DT_HASH,   DT_STRTAB,     DT_SYMTAB,      DT_RELA,
+                                 DT_REL,    DT_JMPREL, ELF_DT_VERSYM, ELF_DT_GNU_HASH};
+  o->ld_readonly = !o->image.dynamic || !(o->image.dynamic->p_flags & PF_W) ||
+                   !elf_at_memory(&o->image, o->image.dynamic->p_vaddr, 16, PF_W);
+  if (o->ld_readonly)
+    return;
+  for (size_t i = 0; i < LDX_COUNT(tags); i++)
+    if (o->dyn.info[tags[i]])
+      o->dyn.info[tags[i]]->d_un.d_ptr += o->map.l_addr;
+}
+
+static bool lazy(const struct ldx_load *l, const struct ldx_object *o) {
+  return l->lazy && !o->dyn.bind_now && o->dyn.pltgot;
+}
+
+static bool do_tables(struct relocator *r) {
+  const struct elf_dynamic *d = &r->object->dyn;
+  return apply_relr(r) && apply_relative(r, d->rela.at, d->relative_count) &&
+         apply_all(r, &d->rela, d->relative_count) &&
+         (lazy(r->load, r->object) ? prepare_lazy(r) : apply_all(r, &d->jmprel, 0));
+}
+
+bool ldx_relocate_object(struct ldx_load *l, struct ldx_object *o) {
+  if (o->relocated || o->faked)
+    return true;
+  if (ldx_tracing(LDX_DEBUG_RELOC))
+    ldx_debug("\nrelocation processing: %s%s", ldx_display_name(o), lazy(l, o) ? " (lazy)" : "");
+  struct relocator r = {
+      .load = l, .object = o, .bias = o->map.l_addr, .textrel = o->dyn.textrel, .last_index = UINT64_MAX};
+  bool ok = !o->dyn.textrel || unlock_text(&r, true);
+  ok = ok && do_tables(&r);
+  if (o->dyn.textrel)
+    ok = unlock_text(&r, false) && ok;
+  if (!ok)
+    return false;
+  ldx_self.statistics.relocations += o->dyn.rela.count + o->dyn.jmprel.count - o->dyn.relative_count;
+  ldx_self.statistics.relative += o->dyn.relative_count;
+  adjust_dynamic(o);
+  o->relocated = true;
+  return true;
+}
+
+uintptr_t ldx_call_resolver(uintptr_t resolver) {
+  return ldx_call_xsave((uintptr_t(*)(void))resolver, ldx_self.cpu.xsave_mask, ldx_self.cpu.xsave_size);
+}
+
+/* A resolver's answer does not change during a load: ask each once. */
+bool ldx_run_fixups(struct ldx_load *l) {
+  enum { MEMO = 512 };
+  struct {
+    uintptr_t resolver, value;
+  } *memo = ldx_new(MEMO * sizeof *memo);
+  for (size_t i = 0; i < l->fixups.count; i++) {
+    const struct ldx_fixup *f = &l->fixups.at[i];
+    size_t slot = (f->resolver >> 4) % MEMO;
+    uintptr_t value;
+    if (memo && memo[slot].resolver == f->resolver) {
+      value = memo[slot].value;
+    } else {
+      value = ((uintptr_t(*)(void))f->resolver)();
+      if (memo) {
+        memo[slot].resolver = f->resolver;
+        memo[slot].value = value;
+      }
+    }
+    *(uint64_t *)f->where = value + (uint64_t)f->addend;
+  }
+  ldx_delete(memo);
+  return true;
+}
+
+bool ldx_protect_relro(struct ldx_object *o, struct ldx_diag *d) {
+  if (o->relro_end <= o->relro_start)
+    return true;
+  long r = sys_mprotect((void *)o->relro_start, o->relro_end - o->relro_start, PROT_READ);
+  return !ldx_sys_failed(r) || ldx_fail(d, LDX_DIAG_LOAD, (int)-r, ldx_display_name(o),
+                                        "cannot apply additional memory protection after relocation");
+}

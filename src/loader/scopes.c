@@ -1,0 +1,145 @@
+/* Stage "scopes": where the references of each object are looked up (gABI ch. 5; RTLD_DEEPBIND, DT_SYMBOLIC as in
+ * the system loader): [itself, if symbolic] global scope, then the scope of the load's root. */
+#include <dlfcn.h>
+#include <string.h>
+
+#include "loader/load.h"
+
+#ifndef RTLD_DEEPBIND
+#define RTLD_DEEPBIND 8
+#endif
+
+static bool out_of_memory(struct ldx_load *l) {
+  return ldx_fail(l->diag, LDX_DIAG_LOAD, 12, "", "cannot create scope list");
+}
+
+static bool set_scope(struct ldx_object *o, struct ldx_scope_slot *const *slots, uint32_t count) {
+  struct ldx_scope_slot **s = ldx_new((count + 1) * sizeof *s);
+  if (!s)
+    return false;
+  memcpy(s, slots, count * sizeof *s);
+  o->scope = s;
+  return true;
+}
+
+static bool scope_of_fresh(struct ldx_load *l, struct ldx_object *o) {
+  struct ldx_scope_slot *slots[3];
+  uint32_t n = 0;
+  o->self.list = ldx_scope_list_new(&ldx_self.heap, &o, 1);
+  if (!o->self.list)
+    return out_of_memory(l);
+  if (o->dyn.symbolic)
+    slots[n++] = &o->self;
+  if (!l->startup && (l->mode & RTLD_DEEPBIND))
+    slots[n++] = &l->root->searchlist;
+  slots[n++] = &l->ns->global;
+  if (!l->startup && !(l->mode & RTLD_DEEPBIND))
+    slots[n++] = &l->root->searchlist;
+  return set_scope(o, slots, n) || out_of_memory(l);
+}
+
+static uint32_t slot_count(const struct ldx_object *o) {
+  uint32_t n = 0;
+  while (o->scope && o->scope[n])
+    n++;
+  return n;
+}
+
+/* Objects loaded before that the new root depends on get its scope too, at the end. */
+static bool extend_known(struct ldx_load *l, struct ldx_object *o) {
+  uint32_t n = slot_count(o);
+  for (uint32_t i = 0; i < n; i++)
+    if (o->scope[i] == &l->root->searchlist)
+      return true;
+  if (!n || l->startup)
+    return true;
+  struct ldx_scope_slot **bigger = ldx_new((n + 2) * sizeof *bigger), **old = o->scope;
+  if (!bigger)
+    return out_of_memory(l);
+  memcpy(bigger, old, n * sizeof *bigger);
+  bigger[n] = &l->root->searchlist;
+  __atomic_store_n(&o->scope, bigger, __ATOMIC_RELEASE);
+  ldx_retire_block(old);
+  return true;
+}
+
+bool ldx_build_scopes(struct ldx_load *l) {
+  for (uint32_t i = 0; i < l->fresh.count; i++)
+    if (!l->fresh.at[i]->faked && !scope_of_fresh(l, l->fresh.at[i]))
+      return false;
+  if (l->startup)
+    l->ns->global = l->root->searchlist;
+  return true;
+}
+
+bool ldx_extend_scopes(struct ldx_load *l) {
+  const struct ldx_scope_list *s = l->root->searchlist.list;
+  for (uint32_t i = 0; i < s->count; i++)
+    if (!s->at[i].object->pending && !extend_known(l, s->at[i].object))
+      return false;
+  return true;
+}
+
+void ldx_scope_remove(struct ldx_object *o, const struct ldx_scope_slot *slot) {
+  uint32_t n = slot_count(o), kept = 0;
+  struct ldx_scope_slot **fresh = ldx_new((n + 1) * sizeof *fresh), **old = o->scope;
+  if (!fresh)
+    return;
+  for (uint32_t i = 0; i < n; i++)
+    if (old[i] != slot)
+      fresh[kept++] = old[i];
+  if (kept == n) {
+    ldx_delete(fresh);
+    return;
+  }
+  __atomic_store_n(&o->scope, fresh, __ATOMIC_RELEASE);
+  ldx_retire_block(old);
+}
+
+static bool in_list(const struct ldx_scope_list *s, const struct ldx_object *o) {
+  for (uint32_t i = 0; i < s->count; i++)
+    if (s->at[i].object == o)
+      return true;
+  return false;
+}
+
+bool ldx_add_global(struct ldx_load *l) {
+  const struct ldx_scope_list *old = l->ns->global.list, *add = l->root->searchlist.list;
+  struct ldx_object **at = ldx_new((old->count + add->count) * sizeof *at);
+  uint32_t n = 0;
+  for (; at && n < old->count; n++)
+    at[n] = old->at[n].object;
+  for (uint32_t i = 0; at && i < add->count; i++)
+    if (!in_list(old, add->at[i].object))
+      at[n++] = add->at[i].object;
+  struct ldx_scope_list *fresh = at && n > old->count ? ldx_scope_list_new(&ldx_self.heap, at, n) : NULL;
+  bool nothing = at && n == old->count;
+  if (fresh)
+    ldx_replace_global(l->ns, fresh);
+  for (uint32_t i = 0; at && (fresh || nothing) && i < add->count; i++)
+    add->at[i].object->global = true;
+  ldx_delete(at);
+  return fresh || nothing || out_of_memory(l);
+}
+
+void ldx_remove_global(struct ldx_namespace *ns) {
+  const struct ldx_scope_list *old = ns->global.list;
+  struct ldx_object **at = ldx_new(old->count * sizeof *at);
+  uint32_t n = 0;
+  for (uint32_t i = 0; at && i < old->count; i++)
+    if (!old->at[i].object->removed)
+      at[n++] = old->at[i].object;
+  struct ldx_scope_list *fresh = at && n < old->count ? ldx_scope_list_new(&ldx_self.heap, at, n) : NULL;
+  if (fresh)
+    ldx_replace_global(ns, fresh);
+  ldx_delete(at);
+}
+
+/* The program's own search list is the global scope. */
+void ldx_replace_global(struct ldx_namespace *ns, struct ldx_scope_list *fresh) {
+  struct ldx_scope_list *old = ns->global.list;
+  __atomic_store_n(&ns->global.list, fresh, __ATOMIC_RELEASE);
+  if (ns->program && ns->program->searchlist.list == old)
+    __atomic_store_n(&ns->program->searchlist.list, fresh, __ATOMIC_RELEASE);
+  ldx_retire_block(old);
+}

@@ -1,0 +1,309 @@
+/* From the kernel to the program's entry. */
+#include "loader/start.h"
+
+#include <dlfcn.h>
+#include <fcntl.h>
+#include <string.h>
+
+#include "base/print.h"
+#include "base/sys.h"
+#include "loader/error.h"
+#include "loader/guest.h"
+#include "loader/load.h"
+#include "loader/options.h"
+#include "loader/preload.h"
+#include "loader/stack.h"
+
+struct ldx_process ldx_self;
+
+extern const Elf64_Ehdr __ehdr_start __attribute__((visibility("hidden")));
+void _start(void);
+
+static struct ldx_handoff handoff;
+
+static void init_process(uintptr_t *stack) {
+  ldx_heap_seed(&ldx_self.heap, ldx_self.seed, sizeof ldx_self.seed);
+  ldx_read_stack(stack, &ldx_self.args);
+  ldx_cpu_init(&ldx_self.cpu, ldx_self.args.auxv.hwcap2);
+  ldx_self.early_tcb[0] = (uint64_t)ldx_self.early_tcb;
+  ldx_self.early_tcb[2] = (uint64_t)ldx_self.early_tcb;
+  ldx_set_thread_pointer(&ldx_self.cpu, (uintptr_t)ldx_self.early_tcb);
+  ldx_self.tls.heap = &ldx_self.heap;
+  ldx_self.search.heap = &ldx_self.heap;
+  ldx_self.base_unique.heap = &ldx_self.heap;
+  ldx_self.base.unique = &ldx_self.base_unique;
+  ldx_r_debug_init(&ldx_self.r_debug, (uintptr_t)&__ehdr_start);
+}
+
+static void trace_search(void *arg, const char *line) {
+  (void)arg;
+  ldx_debug_text(line);
+}
+
+static struct ldx_object *must(struct ldx_object *o) {
+  if (!o)
+    ldx_die_text("%s: cannot allocate memory", ldx_self.program_name);
+  return o;
+}
+
+/* An object whose image somebody else mapped: the kernel, or the linker of ldx itself. */
+static struct ldx_object *adopt(enum ldx_object_kind kind, const char *name, const Elf64_Phdr *phdrs, uint32_t phnum,
+                                uintptr_t bias, struct ldx_diag *d) {
+  struct ldx_object *o = must(ldx_new_object(kind, name));
+  o->ns = &ldx_self.base;
+  o->image.bias = bias;
+  if (!ldx_adopt_image(o, phdrs, phnum, d) || !ldx_read_object(o, d))
+    ldx_die(d);
+  o->relocated = o->init_called = o->fini_called = kind != LDX_PROGRAM;
+  return o;
+}
+
+static uintptr_t bias_from_ehdr(const Elf64_Ehdr *eh, const Elf64_Phdr *ph, uint32_t n) {
+  for (uint32_t i = 0; i < n; i++)
+    if (ph[i].p_type == PT_LOAD && ph[i].p_offset == 0)
+      return (uintptr_t)eh - ph[i].p_vaddr;
+  return (uintptr_t)eh;
+}
+
+static struct ldx_object *adopt_ehdr(enum ldx_object_kind kind, const char *name, const Elf64_Ehdr *eh,
+                                     struct ldx_diag *d) {
+  const Elf64_Phdr *ph = (const Elf64_Phdr *)((const char *)eh + eh->e_phoff);
+  return adopt(kind, name, ph, eh->e_phnum, bias_from_ehdr(eh, ph, eh->e_phnum), d);
+}
+
+static uintptr_t kernel_bias(const struct ldx_auxv *x) {
+  for (uint64_t i = 0; i < x->phnum; i++)
+    if (x->phdr[i].p_type == PT_PHDR)
+      return (uintptr_t)x->phdr - x->phdr[i].p_vaddr;
+  /* no PT_PHDR: the table lies behind the file header, which is mapped at the start of its page */
+  const Elf64_Ehdr *eh = (const Elf64_Ehdr *)ldx_align_down((uintptr_t)x->phdr, LDX_PAGE);
+  return bias_from_ehdr(eh, x->phdr, (uint32_t)x->phnum);
+}
+
+/* The kernel mapped the program: ldx is its PT_INTERP. */
+static struct ldx_object *program_from_kernel(struct ldx_diag *d) {
+  const struct ldx_auxv *x = &ldx_self.args.auxv;
+  struct ldx_object *o = adopt(LDX_PROGRAM, "", x->phdr, (uint32_t)x->phnum, kernel_bias(x), d);
+  o->entry = x->entry;
+  ldx_self.program_path = x->execfn ? x->execfn : ldx_self.args.argv[0];
+  return o;
+}
+
+/* `ldx PROGRAM`: a name without slash is looked for in PATH, as a shell does. */
+static const char *find_in_path(const char *name) {
+  const char *p = ldx_getenv(&ldx_self.args, "PATH");
+  if (strchr(name, '/') || !p)
+    return name;
+  size_t room = strlen(p) + strlen(name) + 3;
+  char *buf = ldx_new(room);
+  while (buf && *p) {
+    size_t n = strcspn(p, ":");
+    ldx_format(buf, room, "%.*s%s%s", (int)n, p, n ? "/" : "", name);
+    if (!sys_access(buf, 1 /* X_OK */))
+      return buf;
+    p += n + (p[n] == ':');
+  }
+  ldx_delete(buf);
+  return name;
+}
+
+static void open_program(const char *path, struct ldx_library_file *f, struct stat *st) {
+  struct ldx_diag d = {.heap = &ldx_self.heap};
+  long fd = sys_open(path, O_RDONLY | O_CLOEXEC);
+  if (!ldx_sys_failed(fd)) {
+    f->fd = (int)fd;
+    long n = sys_read(f->fd, f->head, sizeof f->head);
+    f->head_size = ldx_sys_failed(n) ? 0 : (size_t)n;
+    long r = ldx_sys_failed(n) ? n : sys_fstat(f->fd, st);
+    f->path = ldx_strdup(&ldx_self.heap, path);
+    if (!ldx_sys_failed(r) && f->path)
+      return;
+    ldx_fail(&d, LDX_DIAG_LOAD, (int)-r, path, "cannot read file data");
+    ldx_self.program_name = "";
+    ldx_die(&d);
+  }
+  ldx_fail(&d, LDX_DIAG_LOAD, (int)-fd, path, "cannot open shared object file");
+  ldx_self.program_name = "";
+  ldx_die(&d);
+}
+
+static void note_exe_path(int fd) {
+  char link[32], path[4096];
+  ldx_format(link, sizeof link, "/proc/self/fd/%d", fd);
+  long n = sys_readlink(link, path, sizeof path - 1);
+  if (!ldx_sys_failed(n))
+    ldx_self.exe_path = ldx_strndup(&ldx_self.heap, path, (size_t)n);
+}
+
+static struct ldx_object *program_from_file(const char *path, struct ldx_load *l) {
+  struct ldx_library_file f;
+  struct stat st;
+  open_program(path, &f, &st);
+  note_exe_path(f.fd);
+  struct ldx_object *o = ldx_map_file(l, &f, &st, LDX_PROGRAM);
+  sys_close(f.fd);
+  if (!o) {
+    ldx_self.program_name = "";
+    ldx_die(l->diag);
+  }
+  ldx_self.program_path = path;
+  ldx_delete(o->map.l_name);
+  o->map.l_name = ldx_strdup(&ldx_self.heap, "");
+  return o;
+}
+
+static void dress_as_program(struct ldx_object *o, const char *path) {
+  struct ldx_args *a = &ldx_self.args;
+  const char *base = strrchr(path, '/');
+  sys_prctl(15 /* PR_SET_NAME */, (long)(base ? base + 1 : path), 0, 0, 0);
+  ldx_set_auxv(a, AT_PHDR, (uint64_t)o->phdrs);
+  ldx_set_auxv(a, AT_PHNUM, o->image.phnum);
+  ldx_set_auxv(a, AT_ENTRY, o->entry);
+  ldx_set_auxv(a, AT_BASE, o->image.interp ? (uint64_t)&__ehdr_start : 0);
+  ldx_set_auxv(a, AT_EXECFN, (uint64_t)path);
+}
+
+static bool needs_loader(const struct ldx_object *o) { return o->image.interp || o->dyn.info[DT_NEEDED]; }
+
+static struct ldx_handoff *enter_static(struct ldx_object *o) {
+  if (!o->entry || !elf_at_memory(&o->image, o->entry - o->map.l_addr, 1, PF_X))
+    ldx_die_text("%s: no entry point", ldx_self.program_name);
+  ldx_set_thread_pointer(&ldx_self.cpu, 0);
+  handoff = (struct ldx_handoff){o->entry, (uintptr_t)ldx_self.args.stack, 0};
+  return &handoff;
+}
+
+static void enlist(struct ldx_load *l, struct ldx_object *o) {
+  o->ns = l->ns;
+  o->pending = true;
+  ldx_namespace_append(l->ns, o);
+  if (!ldx_list_add(&ldx_self.heap, &l->fresh, o) || (o->tls.memsz && !ldx_tls_add_module(&ldx_self.tls, o)))
+    must(NULL);
+  l->tls_added |= o->tls.memsz != 0;
+}
+
+static void add_vdso(struct ldx_load *l) {
+  const Elf64_Ehdr *eh = ldx_self.args.auxv.vdso;
+  struct ldx_diag d = {.heap = &ldx_self.heap};
+  if (!eh)
+    return;
+  struct ldx_object *o = adopt_ehdr(LDX_VDSO, "linux-vdso.so.1", eh, &d);
+  o->ld_readonly = true;
+  ldx_self.vdso = o;
+  enlist(l, o);
+  ldx_object_add_name(&ldx_self.heap, o, "linux-vdso.so.1");
+}
+
+static void add_loader(struct ldx_load *l) {
+  struct ldx_diag d = {.heap = &ldx_self.heap};
+  const char *name = ldx_self.options.command ? ldx_self.command_path : ldx_self.interp_name;
+  struct ldx_object *o = adopt_ehdr(LDX_LOADER, name, &__ehdr_start, &d);
+  ldx_self.loader_object = o;
+  enlist(l, o);
+}
+
+/* The guest's loader comes in as a dependency of libc; it is called what the program calls it. */
+static void name_support(struct ldx_load *l) {
+  for (uint32_t i = 0; i < l->fresh.count; i++) {
+    struct ldx_object *o = l->fresh.at[i];
+    const char *base = ldx_self.guest_interp ? strrchr(ldx_self.guest_interp, '/') : NULL;
+    if (!base || !o->soname || strcmp(o->soname, base + 1) || o->kind != LDX_LIBRARY)
+      continue;
+    char *name = ldx_strdup(&ldx_self.heap, ldx_self.guest_interp);
+    if (name) {
+      ldx_delete(o->map.l_name);
+      o->map.l_name = name;
+    }
+  }
+}
+
+static bool discover(struct ldx_load *l) {
+  struct ldx_object_list preloads = {0};
+  bool ok = ldx_load_preloads(l, &preloads) && ldx_load_dependencies(l, l->root, preloads.at, preloads.count);
+  ldx_delete(preloads.at);
+  if (ok)
+    name_support(l);
+  return ok;
+}
+
+static const char *program_interp(const struct ldx_object *o) {
+  const Elf64_Phdr *i = o->image.interp;
+  const char *s = i && i->p_filesz ? elf_at(&o->image, i->p_vaddr, i->p_filesz) : NULL;
+  return s && !s[i->p_filesz - 1] ? s : NULL;
+}
+
+/* DT_DEBUG of the program is where debuggers look first (gABI ch. 5). */
+static void set_dt_debug(struct ldx_object *o) {
+  Elf64_Dyn *d = o->dyn.info[DT_DEBUG];
+  if (d && elf_at_memory(&o->image, (uintptr_t)d - o->map.l_addr, sizeof *d, PF_W))
+    d->d_un.d_ptr = (uint64_t)&ldx_self.r_debug;
+}
+
+static void load_program(struct ldx_load *l) {
+  ldx_self.r_debug.r_map = l->ns->first;
+  set_dt_debug(l->root);
+  ldx_r_debug_state(&ldx_self.r_debug, LDX_RT_ADD);
+  if (!ldx_run_load(l, discover))
+    ldx_die(l->diag);
+  ldx_r_debug_state(&ldx_self.r_debug, LDX_RT_CONSISTENT);
+}
+
+static struct ldx_handoff *run_program(struct ldx_load *l) {
+  struct ldx_object *o = l->root;
+  if (!o->entry || !elf_at_memory(&o->image, o->entry - o->map.l_addr, 1, PF_X))
+    ldx_die_text("%s: no entry point", ldx_self.program_name);
+  ldx_self.started = true;
+  if (l->ns->libc)
+    glibc_early_init(&ldx_self.glibc, l->ns->libc, true);
+  ldx_run_constructors(o->init_order.at, o->init_order.count);
+  if (ldx_tracing(LDX_DEBUG_FILES))
+    ldx_debug("\ninitialize program: %s\n\n\ntransferring control: %s\n", ldx_self.program_name,
+              ldx_self.program_name);
+  handoff = (struct ldx_handoff){o->entry, (uintptr_t)ldx_self.args.stack, (uintptr_t)ldx_fini_all};
+  return &handoff;
+}
+
+static struct ldx_object *command(struct ldx_load *l) {
+  struct ldx_args *a = &ldx_self.args;
+  ldx_self.options.command = true;
+  ldx_self.command_path = a->auxv.execfn ? a->auxv.execfn : a->argv[0];
+  int first = ldx_read_arguments(a, &ldx_self.options, &ldx_self.search);
+  const char *path = find_in_path(a->argv[first]);
+  ldx_shift_arguments(a, first);
+  if (ldx_self.options.argv0)
+    a->argv[0] = (char *)ldx_self.options.argv0;
+  ldx_self.program_name = a->argv[0];
+  struct ldx_object *o = program_from_file(path, l);
+  dress_as_program(o, path);
+  return o;
+}
+
+struct ldx_handoff *ldx_main(uintptr_t *stack) {
+  init_process(stack);
+  struct ldx_args *a = &ldx_self.args;
+  struct ldx_diag d = {.heap = &ldx_self.heap};
+  struct ldx_load l = {.ns = &ldx_self.base, .diag = &d, .startup = true};
+  ldx_self.program_name = a->argc ? a->argv[0] : "";
+  ldx_read_environment(a, &ldx_self.options, &ldx_self.search);
+  ldx_self.search.platform = a->auxv.platform;
+  ldx_self.search.hwcap = a->auxv.hwcap;
+  if (ldx_self.options.debug & LDX_DEBUG_LIBS)
+    ldx_self.search.trace = trace_search;
+  bool as_command = a->auxv.entry == (uintptr_t)_start;
+  l.root = as_command ? command(&l) : program_from_kernel(&d);
+  l.lazy = !ldx_self.options.bind_now;
+  if (as_command && !needs_loader(l.root) && ldx_self.options.mode == LDX_RUN)
+    return enter_static(l.root);
+  l.ns->program = l.root;
+  ldx_self.interp_name = as_command ? NULL : program_interp(l.root);
+  ldx_self.guest_interp = as_command ? program_interp(l.root) : LDX_DEFAULT_INTERP;
+  if (!ldx_self.guest_interp)
+    ldx_self.guest_interp = LDX_DEFAULT_INTERP;
+  if (!ldx_self.interp_name)
+    ldx_self.interp_name = ldx_self.guest_interp;
+  enlist(&l, l.root);
+  add_vdso(&l);
+  add_loader(&l);
+  load_program(&l);
+  return run_program(&l);
+}

@@ -1,0 +1,122 @@
+/* dlclose: what nobody needs any more goes. Mark from handles, dependencies and bindings; run destructors while
+ * everything can still be found; unpublish; unmap when no reader is left. */
+#include "loader/unload.h"
+
+#include "loader/error.h"
+#include "loader/load.h"
+
+static bool is_root(const struct ldx_object *o) {
+  return !o->dlopened || o->opens || o->nodelete || glibc_tls_dtor_count(&ldx_self.glibc, o) ||
+         (o->init_called && o->constructing);
+}
+
+/* visit: 1 = used. A list instead of recursion: chains of bindings may be long. */
+static void mark_from(struct ldx_object *o, struct ldx_object_list *todo) {
+  const struct ldx_object_list *lists[] = {&o->needed, &o->init_order, &o->reldeps};
+  for (size_t k = 0; k < LDX_COUNT(lists); k++)
+    for (uint32_t i = 0; i < lists[k]->count; i++) {
+      struct ldx_object *d = lists[k]->at[i];
+      if (d->visit)
+        continue;
+      d->visit = 1;
+      ldx_list_add(&ldx_self.heap, todo, d);
+    }
+}
+
+static void mark(struct ldx_namespace *ns) {
+  struct ldx_object_list todo = {0};
+  for (struct ldx_object *o = ns->first; o; o = o->map.l_next) {
+    o->visit = is_root(o);
+    if (o->visit && o->dlopened)
+      ldx_list_add(&ldx_self.heap, &todo, o);
+  }
+  while (todo.count)
+    mark_from(todo.at[--todo.count], &todo);
+  ldx_delete(todo.at);
+}
+
+static bool collect(struct ldx_namespace *ns, struct ldx_object_list *dead) {
+  bool ok = true;
+  for (struct ldx_object *o = ns->first; o; o = o->map.l_next) {
+    if (!o->visit && o->dlopened)
+      ok = ldx_list_add(&ldx_self.heap, dead, o) && ok;
+    o->visit = 0;
+  }
+  return ok;
+}
+
+/* A binding to something that goes (made with its consent: RTLD_DEFAULT lookups and the like) is forgotten. */
+static void forget_scopes(struct ldx_namespace *ns, const struct ldx_object *gone) {
+  for (struct ldx_object *o = ns->first; o; o = o->map.l_next)
+    if (!o->removed && o->scope && gone->searchlist.list)
+      ldx_scope_remove(o, &gone->searchlist);
+}
+
+static void take_out(struct ldx_namespace *ns, struct ldx_object *o) {
+  o->removed = true;
+  forget_scopes(ns, o);
+}
+
+static void drop(struct ldx_namespace *ns, struct ldx_object *o) {
+  if (ldx_tracing(LDX_DEBUG_FILES))
+    ldx_debug("\nfile=%s [%ld];  destroying link map", ldx_display_name(o), ns->id);
+  ldx_tls_drop_module(&ldx_self.tls, o);
+  ldx_unique_forget(ns->unique, o);
+  ldx_namespace_unlink(ns, o);
+  ldx_index_rebuild(NULL, 0, o);
+  ldx_self.subs++;
+  ldx_retire_object(o);
+}
+
+static bool any_tls(const struct ldx_object_list *dead) {
+  for (uint32_t i = 0; i < dead->count; i++)
+    if (dead->at[i]->tls.modid)
+      return true;
+  return false;
+}
+
+static void remove_objects(struct ldx_namespace *ns, struct ldx_object_list *dead) {
+  bool tls = any_tls(dead);
+  ldx_r_debug_state(&ldx_self.r_debug, LDX_RT_DELETE);
+  for (uint32_t i = 0; i < dead->count; i++)
+    take_out(ns, dead->at[i]);
+  ldx_remove_global(ns);
+  for (uint32_t i = 0; i < dead->count; i++)
+    drop(ns, dead->at[i]);
+  if (tls)
+    ldx_tls_publish(&ldx_self.tls);
+  glibc_set_tls(&ldx_self.glibc, &ldx_self.tls);
+  glibc_sync_namespace(&ldx_self.glibc, ns);
+  ldx_r_debug_state(&ldx_self.r_debug, LDX_RT_CONSISTENT);
+}
+
+void ldx_collect(struct ldx_namespace *ns) {
+  if (ldx_self.collecting || ldx_self.finishing) { /* a destructor's dlclose: the round that runs goes on */
+    ldx_self.collect_again = true;
+    return;
+  }
+  ldx_self.collecting = true;
+  do {
+    struct ldx_object_list dead = {0};
+    ldx_self.collect_again = false;
+    mark(ns);
+    if (collect(ns, &dead) && dead.count && ldx_sort_objects(dead.at, dead.count, false, true)) {
+      for (uint32_t i = 0; i < dead.count; i++)
+        dead.at[i]->closing = true;
+      for (uint32_t i = 0; i < dead.count; i++)
+        ldx_run_destructors(dead.at[i]);
+      remove_objects(ns, &dead);
+    }
+    ldx_delete(dead.at);
+  } while (ldx_self.collect_again);
+  ldx_self.collecting = false;
+  ldx_reclaim();
+}
+
+bool ldx_close_object(struct ldx_object *o, struct ldx_diag *d) {
+  if (!o->opens)
+    return ldx_fail(d, LDX_DIAG_LOAD, 0, o->map.l_name, "shared object not open");
+  if (--o->opens == 0 && o->dlopened)
+    ldx_collect(o->ns);
+  return true;
+}

@@ -1,0 +1,116 @@
+/* Symbol versions of an object: the table by index, and the check that every needed version is there. */
+#include <string.h>
+
+#include "base/print.h"
+#include "elf/version.h"
+#include "loader/load.h"
+
+static bool damaged(struct ldx_load *l, const struct ldx_object *o, enum elf_error e) {
+  return ldx_fail(l->diag, LDX_DIAG_LOAD, 0, ldx_display_name(o), "%s", elf_error_text(e));
+}
+
+static bool highest_index(struct ldx_load *l, struct ldx_object *o, uint32_t *high) {
+  enum elf_error e;
+  struct elf_need_walk nw = {0};
+  struct elf_def_walk dw = {0};
+  struct elf_need need;
+  struct elf_def def;
+  *high = 0;
+  while (elf_next_need(&o->image, &o->dyn, &nw, &need, &e))
+    *high = need.index > *high ? need.index : *high;
+  if (e)
+    return damaged(l, o, e);
+  while (elf_next_def(&o->image, &o->dyn, &dw, &def, &e))
+    *high = def.index > *high ? def.index : *high;
+  return !e || damaged(l, o, e);
+}
+
+static void fill(struct ldx_object *o) {
+  enum elf_error e;
+  struct elf_need_walk nw = {0};
+  struct elf_def_walk dw = {0};
+  struct elf_need n;
+  struct elf_def d;
+  while (elf_next_need(&o->image, &o->dyn, &nw, &n, &e))
+    o->versions[n.index] = (struct ldx_version){n.name, n.hash, n.hidden, n.file, NULL};
+  while (elf_next_def(&o->image, &o->dyn, &dw, &d, &e))
+    if (!d.base)
+      o->versions[d.index] = (struct ldx_version){d.name, d.hash, false, NULL, NULL};
+}
+
+bool ldx_read_versions(struct ldx_load *l, struct ldx_object *o) {
+  uint32_t high;
+  if (o->versions || (!o->dyn.info[ELF_DT_VERNEED] && !o->dyn.info[ELF_DT_VERDEF]))
+    return true;
+  if (!highest_index(l, o, &high))
+    return false;
+  o->versions = ldx_new((high + 1) * sizeof *o->versions);
+  if (!o->versions)
+    return ldx_fail(l->diag, LDX_DIAG_LOAD, 12, ldx_display_name(o), "cannot allocate version reference table");
+  o->version_count = high + 1;
+  fill(o);
+  return true;
+}
+
+/* Not an error: the library was built without versions, or the need is weak. Worded as the system loader does. */
+static void warn(const struct ldx_load *l, const struct ldx_object *about, const char *what,
+                 const struct ldx_object *by) {
+  if (l->startup)
+    ldx_print(2, "%s: %s: %s (required by %s)\n", ldx_self.program_name, ldx_display_name(about), what,
+              ldx_display_name(by));
+}
+
+static bool defines(const struct ldx_object *o, const struct elf_need *n) {
+  for (uint32_t i = 0; i < o->version_count; i++) {
+    const struct ldx_version *v = &o->versions[i];
+    if (v->name && !v->file && v->hash == n->hash && !strcmp(v->name, n->name))
+      return true;
+  }
+  return false;
+}
+
+/* The base version (the object's own name) counts as defined, but stands in no slot. */
+static bool defines_base(struct ldx_object *o, const struct elf_need *n) {
+  enum elf_error e;
+  struct elf_def_walk w = {0};
+  struct elf_def d;
+  while (elf_next_def(&o->image, &o->dyn, &w, &d, &e))
+    if (d.hash == n->hash && !strcmp(d.name, n->name))
+      return true;
+  return false;
+}
+
+static bool check_need(struct ldx_load *l, struct ldx_object *o, struct ldx_object *from, const struct elf_need *n) {
+  if (ldx_tracing(LDX_DEBUG_VERSIONS))
+    ldx_debug("checking for version `%s' in file %s [%ld] required by file %s [%ld]", n->name, ldx_display_name(from),
+              from->ns->id, ldx_display_name(o), o->ns->id);
+  if (!from->dyn.info[ELF_DT_VERDEF]) {
+    warn(l, from, "no version information available", o);
+    return true;
+  }
+  if (defines(from, n) || defines_base(from, n))
+    return true;
+  if (n->weak) {
+    char what[512];
+    ldx_format(what, sizeof what, "weak version `%s' not found", n->name);
+    warn(l, from, what, o);
+    return true;
+  }
+  return ldx_fail(l->diag, LDX_DIAG_LOAD, 0, ldx_display_name(from), "version `%s' not found (required by %s)",
+                  n->name, ldx_display_name(o));
+}
+
+bool ldx_check_versions(struct ldx_load *l, struct ldx_object *o) {
+  enum elf_error e;
+  struct elf_need_walk w = {0};
+  struct elf_need n;
+  while (elf_next_need(&o->image, &o->dyn, &w, &n, &e)) {
+    struct ldx_object *from = ldx_find_loaded(l, n.file);
+    if (!from)
+      continue;
+    o->versions[n.index].from = from;
+    if (!check_need(l, o, from, &n))
+      return false;
+  }
+  return true;
+}

@@ -1,0 +1,201 @@
+#include "search/symbol.h"
+
+#include <string.h>
+
+enum { KINDS = 1 << STT_NOTYPE | 1 << STT_OBJECT | 1 << STT_FUNC | 1 << STT_COMMON | 1 << STT_TLS | 1 << STT_GNU_IFUNC };
+
+/* Not a definition: no value, or undefined where a PLT entry of another object would not do. */
+static bool is_definition(const Elf64_Sym *s, uint32_t flags) {
+  unsigned type = ELF64_ST_TYPE(s->st_info);
+  if (s->st_value == 0 && s->st_shndx != SHN_ABS && type != STT_TLS)
+    return false;
+  if ((flags & LDX_SYM_PLT) && s->st_shndx == SHN_UNDEF)
+    return false;
+  return KINDS >> type & 1;
+}
+
+static bool same_version(const struct ldx_object *o, uint16_t ndx, const struct ldx_version *v) {
+  if (ndx >= o->version_count)
+    return false;
+  const struct ldx_version *own = &o->versions[ndx];
+  return own->hash == v->hash && own->name && (own->name == v->name || !strcmp(own->name, v->name));
+}
+
+enum verdict { NO, YES, MAYBE };
+
+/* MAYBE: a versioned definition where none was asked for; it counts when it is the only one. */
+static enum verdict version_verdict(const struct ldx_object *o, uint32_t index, const struct ldx_sym_request *r) {
+  const struct elf_symtab *t = &o->dyn.sym;
+  if (!t->versym)
+    return YES;
+  uint16_t word = elf_versym(t, index), ndx = word & ELF_VERSYM_INDEX;
+  const struct ldx_version *v = r->version;
+  if (v) {
+    if (same_version(o, ndx, v))
+      return YES;
+    bool has_version = ndx < o->version_count && o->versions[ndx].hash;
+    return v->hidden || has_version || (word & ELF_VERSYM_HIDDEN) ? NO : YES;
+  }
+  if (ndx < (r->flags & LDX_SYM_NEWEST ? 2 : 3))
+    return YES;
+  return word & ELF_VERSYM_HIDDEN ? NO : MAYBE;
+}
+
+const Elf64_Sym *ldx_symbol_in(struct ldx_object *o, struct ldx_sym_request *r) {
+  const struct elf_symtab *t = &o->dyn.sym;
+  const Elf64_Sym *only = NULL;
+  unsigned maybes = 0;
+  struct elf_walk w;
+  for (uint32_t i = elf_find_first(t, &r->name, &w); i; i = elf_find_next(t, &r->name, &w)) {
+    const Elf64_Sym *s = &t->sym[i];
+    if (!is_definition(s, r->flags))
+      continue;
+    enum verdict v = version_verdict(o, i, r);
+    if (v == YES)
+      return s;
+    if (v == MAYBE && maybes++ == 0)
+      only = s;
+  }
+  return maybes == 1 ? only : NULL;
+}
+
+static struct ldx_unique_entry *unique_slot(struct ldx_unique_table *t, const struct elf_name *name) {
+  uint32_t i = name->gnu & (t->size - 1);
+  while (t->at[i].name && (t->at[i].hash != name->gnu || strcmp(t->at[i].name, name->text)))
+    i = (i + 1) & (t->size - 1);
+  return &t->at[i];
+}
+
+static bool unique_grow(struct ldx_unique_table *t) {
+  if (t->count * 2 < t->size)
+    return true;
+  struct ldx_unique_table bigger = {.heap = t->heap, .size = t->size ? t->size * 2 : 64};
+  bigger.at = ldx_heap_alloc(t->heap, bigger.size * sizeof *bigger.at);
+  if (!bigger.at)
+    return false;
+  for (uint32_t i = 0; i < t->size; i++) {
+    if (!t->at[i].name)
+      continue;
+    struct elf_name n = {.text = t->at[i].name, .gnu = t->at[i].hash};
+    *unique_slot(&bigger, &n) = t->at[i];
+  }
+  ldx_heap_free(t->heap, t->at);
+  t->at = bigger.at;
+  t->size = bigger.size;
+  return true;
+}
+
+/* The first binding decides; a COPY relocation makes the program's copy the one definition. */
+static void bind_unique(struct ldx_sym_request *r) {
+  struct ldx_unique_table *t = r->object->ns->unique;
+  ldx_rlock_enter(&t->lock);
+  struct ldx_unique_entry *e = t->size ? unique_slot(t, &r->name) : NULL;
+  if (e && e->name) {
+    if (!(r->flags & LDX_SYM_COPY)) {
+      r->sym = e->sym;
+      r->object = e->object;
+    }
+  } else if (unique_grow(t)) {
+    e = unique_slot(t, &r->name);
+    bool copy = (r->flags & LDX_SYM_COPY) && r->ref;
+    e->name = elf_symbol_name(&r->object->dyn.sym, r->sym);
+    e->hash = r->name.gnu;
+    e->sym = copy ? r->ref : r->sym;
+    e->object = copy ? r->from : r->object;
+    t->count++;
+    e->object->nodelete = true;
+  }
+  ldx_rlock_leave(&t->lock);
+}
+
+void ldx_unique_forget(struct ldx_unique_table *t, const struct ldx_object *o) {
+  ldx_rlock_enter(&t->lock);
+  struct ldx_unique_entry *old = t->at;
+  uint32_t size = t->size, hit = 0;
+  for (uint32_t i = 0; i < size; i++)
+    hit += old[i].name && old[i].object == o;
+  struct ldx_unique_entry *fresh = hit ? ldx_heap_alloc(t->heap, size * sizeof *fresh) : NULL;
+  if (fresh) {
+    t->at = fresh;
+    t->count -= hit;
+    for (uint32_t i = 0; i < size; i++) {
+      if (!old[i].name || old[i].object == o)
+        continue;
+      struct elf_name n = {.text = old[i].name, .gnu = old[i].hash};
+      *unique_slot(t, &n) = old[i];
+    }
+    ldx_heap_free(t->heap, old);
+  }
+  ldx_rlock_leave(&t->lock);
+}
+
+/* True ends the search: found, or the object that must have the version lacks the symbol. */
+static bool try_object(struct ldx_object *o, struct ldx_sym_request *r) {
+  if (o->removed || ((r->flags & LDX_SYM_COPY) && o->kind == LDX_PROGRAM))
+    return false;
+  const Elf64_Sym *s = ldx_symbol_in(o, r);
+  unsigned bind = s ? ELF64_ST_BIND(s->st_info) : STB_LOCAL;
+  if (s && bind != STB_LOCAL) {
+    if (r->sym && bind == STB_WEAK) /* LD_DYNAMIC_WEAK: the first weak one is kept */
+      return false;
+    r->sym = s;
+    r->object = o;
+    if (bind == STB_GNU_UNIQUE)
+      bind_unique(r);
+    return !(bind == STB_WEAK && (r->flags & LDX_SYM_STRONG));
+  }
+  if (r->version && r->version->from == o && !s) {
+    r->broken = o;
+    return true;
+  }
+  return false;
+}
+
+static bool search_list(const struct ldx_scope_list *list, uint32_t from, struct ldx_sym_request *r) {
+  uint32_t hash = r->name.gnu;
+  const struct ldx_object *must = r->version ? r->version->from : NULL;
+  for (uint32_t i = from; i < list->count; i++) {
+    const struct ldx_scope_entry *e = &list->at[i];
+    if (e->bloom && e->object != must && !elf_bloom_may_have(e->bloom, e->bloom_mask, e->bloom_shift, hash))
+      continue;
+    if (try_object(e->object, r))
+      return true;
+  }
+  return false;
+}
+
+static uint32_t index_of(const struct ldx_scope_list *list, const struct ldx_object *o) {
+  uint32_t i = 0;
+  while (i < list->count && list->at[i].object != o)
+    i++;
+  return i;
+}
+
+bool ldx_find_symbol(struct ldx_scope_slot *const *scope, struct ldx_sym_request *r) {
+  r->sym = NULL;
+  r->object = NULL;
+  r->broken = NULL;
+  for (; *scope; scope++) {
+    const struct ldx_scope_list *list = __atomic_load_n(&(*scope)->list, __ATOMIC_ACQUIRE);
+    uint32_t from = 0;
+    if (!list)
+      continue;
+    if (r->skip) {
+      from = index_of(list, r->skip);
+      from = from < list->count ? from + 1 : 0;
+    }
+    if (search_list(list, from, r))
+      break;
+  }
+  return r->sym && !r->broken;
+}
+
+const struct ldx_version *ldx_reference_version(const struct ldx_object *from, uint64_t index) {
+  const struct elf_symtab *t = &from->dyn.sym;
+  if (!t->versym || !from->versions || index >= t->nversym)
+    return NULL;
+  uint16_t ndx = t->versym[index] & ELF_VERSYM_INDEX;
+  if (ndx >= from->version_count || !from->versions[ndx].hash)
+    return NULL;
+  return &from->versions[ndx];
+}

@@ -1,0 +1,304 @@
+#include "tls/tls.h"
+
+#include <string.h>
+
+enum { DTV_SPARE = 14, SLOT_SPARE = 62 };
+
+static bool grow_slots(struct ldx_tls *t) {
+  size_t len = t->slots ? t->slots->len * 2 : SLOT_SPARE;
+  struct ldx_tls_slots *s = ldx_heap_alloc(t->heap, sizeof *s + len * sizeof s->at[0]);
+  if (!s)
+    return false;
+  if (t->slots)
+    memcpy(s->at, t->slots->at, t->slots->len * sizeof s->at[0]);
+  s->len = len;
+  /* the old table is left to readers that may still walk it: it doubles, so all old ones are smaller */
+  __atomic_store_n(&t->slots, s, __ATOMIC_RELEASE);
+  return true;
+}
+
+static size_t free_slot(const struct ldx_tls *t) {
+  for (size_t i = 1; i <= t->max_module; i++)
+    if (!t->slots->at[i].object)
+      return i;
+  return t->max_module + 1;
+}
+
+bool ldx_tls_add_module(struct ldx_tls *t, struct ldx_object *o) {
+  ldx_rlock_enter(&t->lock);
+  bool ok = t->slots || grow_slots(t);
+  size_t i = ok ? free_slot(t) : 0;
+  if (ok && i >= t->slots->len)
+    ok = grow_slots(t);
+  if (ok) {
+    t->slots->at[i].object = o;
+    t->slots->at[i].generation = t->generation + 1;
+    if (i > t->max_module)
+      t->max_module = i;
+    o->tls.modid = i;
+  }
+  ldx_rlock_leave(&t->lock);
+  return ok;
+}
+
+void ldx_tls_publish(struct ldx_tls *t) { __atomic_store_n(&t->generation, t->generation + 1, __ATOMIC_RELEASE); }
+
+/* Static space is given back only when it is the last that was taken. */
+void ldx_tls_drop_module(struct ldx_tls *t, struct ldx_object *o) {
+  if (!o->tls.modid)
+    return;
+  ldx_rlock_enter(&t->lock);
+  t->slots->at[o->tls.modid].object = NULL;
+  t->slots->at[o->tls.modid].generation = t->generation + 1;
+  if (o->tls.modid == t->max_module)
+    while (t->max_module && !t->slots->at[t->max_module].object)
+      t->max_module--;
+  if (o->tls.offset > 0 && (size_t)o->tls.offset == t->static_used)
+    t->static_used -= o->tls.memsz;
+  ldx_rlock_leave(&t->lock);
+}
+
+/* Distance below the thread pointer for a block placed after `used` bytes. */
+static size_t place(const struct ldx_tls_segment *s, size_t used) {
+  size_t align = s->align ? s->align : 1, first = (0 - s->first_byte) & (align - 1);
+  return ldx_align_up(used + s->memsz - first, align) + first;
+}
+
+void ldx_tls_layout(struct ldx_tls *t, size_t tcb_size, size_t tcb_align) {
+  t->static_align = tcb_align;
+  t->tcb_size = tcb_size;
+  size_t hole_start = 0, hole_end = 0;
+  for (size_t i = 1; i <= t->max_module; i++) {
+    struct ldx_tls_segment *s = &t->slots->at[i].object->tls;
+    if (s->align > t->static_align)
+      t->static_align = s->align;
+    size_t off = place(s, hole_start);
+    if (hole_end - hole_start >= s->memsz && off <= hole_end) {
+      hole_start = off;
+    } else {
+      off = place(s, t->static_used);
+      if (off > t->static_used + s->memsz + (hole_end - hole_start)) {
+        hole_start = t->static_used;
+        hole_end = off - s->memsz;
+      }
+      t->static_used = off;
+    }
+    s->offset = (int64_t)off;
+  }
+  t->static_size = ldx_align_up(t->static_used + t->surplus, t->static_align) + tcb_size;
+  t->started = true;
+}
+
+bool ldx_tls_make_static(struct ldx_tls *t, struct ldx_object *o) {
+  ldx_rlock_enter(&t->lock);
+  struct ldx_tls_segment *s = &o->tls;
+  bool ok = s->offset > 0;
+  if (s->offset == LDX_TLS_DYNAMIC && s->align <= t->static_align) {
+    size_t off = place(s, t->static_used);
+    if (off <= t->static_size - t->tcb_size) {
+      t->static_used = off;
+      s->offset = (int64_t)off;
+      ok = true;
+    }
+  }
+  ldx_rlock_leave(&t->lock);
+  return ok;
+}
+
+static void copy_image(const struct ldx_object *o, char *dest) {
+  memcpy(dest, o->tls.image, o->tls.filesz);
+  memset(dest + o->tls.filesz, 0, o->tls.memsz - o->tls.filesz);
+}
+
+void ldx_tls_init_static(struct ldx_tls *t, struct ldx_object *o) {
+  ldx_rlock_enter(&t->lock);
+  for (struct ldx_thread *th = t->threads; th; th = th->next)
+    copy_image(o, (char *)th->tcb - o->tls.offset);
+  ldx_rlock_leave(&t->lock);
+}
+
+void *ldx_tls_new_storage(struct ldx_tls *t, void **raw) {
+  *raw = ldx_heap_alloc_aligned(t->heap, t->static_size, t->static_align);
+  return *raw ? (char *)*raw + t->static_size - t->tcb_size : NULL;
+}
+
+static union ldx_dtv *new_dtv(struct ldx_tls *t, size_t len, struct ldx_thread *th) {
+  union ldx_dtv *p = ldx_heap_alloc(t->heap, (len + 3) * sizeof *p);
+  if (!p)
+    return NULL;
+  p[0].pointer.val = th;
+  p[1].counter = len;
+  return p + 2;
+}
+
+bool ldx_tls_new_dtv(struct ldx_tls *t, void *tcb) {
+  struct ldx_thread *th = ldx_heap_alloc(t->heap, sizeof *th);
+  union ldx_dtv *dtv = th ? new_dtv(t, t->max_module + DTV_SPARE, th) : NULL;
+  if (!dtv) {
+    ldx_heap_free(t->heap, th);
+    return false;
+  }
+  th->tcb = (uintptr_t)tcb;
+  *(union ldx_dtv **)((char *)tcb + LDX_TCB_DTV) = dtv;
+  ldx_rlock_enter(&t->lock);
+  th->next = t->threads;
+  if (th->next)
+    th->next->prev = th;
+  t->threads = th;
+  ldx_rlock_leave(&t->lock);
+  return true;
+}
+
+static void free_blocks(struct ldx_tls *t, struct ldx_thread *th) {
+  while (th->blocks) {
+    struct ldx_tls_block *b = th->blocks;
+    th->blocks = b->next;
+    ldx_heap_free(t->heap, b->memory);
+    ldx_heap_free(t->heap, b);
+  }
+}
+
+static union ldx_dtv *resize_dtv(struct ldx_tls *t, void *tcb, union ldx_dtv *old, size_t max) {
+  union ldx_dtv *dtv = new_dtv(t, max + DTV_SPARE, old[-2].pointer.val);
+  if (!dtv)
+    return NULL;
+  memcpy(dtv, old, (old[-1].counter + 1) * sizeof *dtv);
+  for (size_t i = old[-1].counter + 1; i <= dtv[-1].counter; i++)
+    dtv[i].pointer.val = LDX_TLS_UNALLOCATED;
+  __atomic_store_n((union ldx_dtv **)((char *)tcb + LDX_TCB_DTV), dtv, __ATOMIC_RELEASE);
+  ldx_heap_free(t->heap, old - 2);
+  return dtv;
+}
+
+void ldx_tls_init_thread(struct ldx_tls *t, void *tcb) {
+  union ldx_dtv *dtv = ldx_tls_dtv_of(tcb);
+  free_blocks(t, ldx_dtv_thread(dtv)); /* a reused stack: its thread is gone */
+  ldx_rlock_enter(&t->lock);
+  if (dtv[-1].counter < t->max_module)
+    dtv = resize_dtv(t, tcb, dtv, t->max_module);
+  dtv[0].counter = t->generation;
+  for (size_t i = 1; i <= dtv[-1].counter; i++) {
+    dtv[i].pointer.val = LDX_TLS_UNALLOCATED;
+    dtv[i].pointer.to_free = NULL;
+    struct ldx_object *o = i <= t->max_module ? t->slots->at[i].object : NULL;
+    if (!o || o->tls.offset <= 0 || t->slots->at[i].generation > t->generation)
+      continue;
+    dtv[i].pointer.val = (char *)tcb - o->tls.offset;
+    copy_image(o, dtv[i].pointer.val);
+  }
+  ldx_rlock_leave(&t->lock);
+}
+
+void ldx_tls_free_thread(struct ldx_tls *t, void *tcb, bool storage) {
+  union ldx_dtv *dtv = ldx_tls_dtv_of(tcb);
+  struct ldx_thread *th = ldx_dtv_thread(dtv);
+  ldx_rlock_enter(&t->lock);
+  if (th->next)
+    th->next->prev = th->prev;
+  if (th->prev)
+    th->prev->next = th->next;
+  else
+    t->threads = th->next;
+  ldx_rlock_leave(&t->lock);
+  free_blocks(t, th);
+  ldx_heap_free(t->heap, th->error.text);
+  void *raw = th->raw;
+  ldx_heap_free(t->heap, dtv - 2);
+  ldx_heap_free(t->heap, th);
+  if (storage)
+    ldx_heap_free(t->heap, raw);
+}
+
+static void drop_block(struct ldx_tls *t, struct ldx_thread *th, uint64_t module) {
+  for (struct ldx_tls_block **p = &th->blocks; *p; p = &(*p)->next) {
+    struct ldx_tls_block *b = *p;
+    if (b->module != module)
+      continue;
+    *p = b->next;
+    ldx_heap_free(t->heap, b->memory);
+    ldx_heap_free(t->heap, b);
+    return;
+  }
+}
+
+/* Brings the calling thread's DTV to the newest published generation. */
+static union ldx_dtv *update_dtv(struct ldx_tls *t, uint64_t module) {
+  union ldx_dtv *dtv = ldx_thread_dtv();
+  size_t generation = __atomic_load_n(&t->generation, __ATOMIC_ACQUIRE);
+  const struct ldx_tls_slots *slots = __atomic_load_n(&t->slots, __ATOMIC_ACQUIRE);
+  size_t max = t->max_module > module ? t->max_module : module;
+  if (dtv[-1].counter < max && !(dtv = resize_dtv(t, (void *)ldx_thread_pointer(), dtv, max)))
+    return NULL;
+  for (size_t i = 1; i <= dtv[-1].counter && i < slots->len; i++) {
+    size_t g = slots->at[i].generation;
+    if (g > generation || g <= dtv[0].counter)
+      continue;
+    drop_block(t, ldx_dtv_thread(dtv), i);
+    dtv[i].pointer.val = LDX_TLS_UNALLOCATED;
+  }
+  dtv[0].counter = generation;
+  return dtv;
+}
+
+/* A module is either static for all threads or dynamic for all; the first use of a block decides. */
+static bool is_static(struct ldx_tls *t, struct ldx_object *o) {
+  if (o->tls.offset == LDX_TLS_FORCED_DYNAMIC)
+    return false;
+  ldx_rlock_enter(&t->lock);
+  if (o->tls.offset == LDX_TLS_DYNAMIC)
+    o->tls.offset = LDX_TLS_FORCED_DYNAMIC;
+  bool is = o->tls.offset > 0;
+  ldx_rlock_leave(&t->lock);
+  return is;
+}
+
+static void *new_block(struct ldx_tls *t, struct ldx_object *o) {
+  struct ldx_thread *th = ldx_thread_self();
+  struct ldx_tls_segment *s = &o->tls;
+  size_t align = s->align > 16 ? s->align : 16;
+  struct ldx_tls_block *b = ldx_heap_alloc(t->heap, sizeof *b);
+  char *memory = b ? ldx_heap_alloc_aligned(t->heap, s->memsz + align, align) : NULL;
+  if (!memory) {
+    ldx_heap_free(t->heap, b);
+    return NULL;
+  }
+  char *val = memory + (s->first_byte & (align - 1));
+  memcpy(val, s->image, s->filesz);
+  b->memory = memory;
+  b->module = s->modid;
+  b->next = th->blocks;
+  th->blocks = b;
+  return val;
+}
+
+void *ldx_tls_address(struct ldx_tls *t, uint64_t module, bool soft) {
+  union ldx_dtv *dtv = ldx_thread_dtv();
+  if (!dtv)
+    return NULL;
+  if (dtv[0].counter != __atomic_load_n(&t->generation, __ATOMIC_ACQUIRE)) {
+    if (soft && module > dtv[-1].counter)
+      return NULL;
+    dtv = update_dtv(t, module);
+  }
+  if (!dtv || module > dtv[-1].counter)
+    return NULL;
+  if (dtv[module].pointer.val != LDX_TLS_UNALLOCATED)
+    return dtv[module].pointer.val;
+  struct ldx_object *o = t->slots->at[module].object;
+  if (!o)
+    return NULL;
+  if (o->tls.offset > 0 || (!soft && is_static(t, o)))
+    return dtv[module].pointer.val = (char *)ldx_thread_pointer() - o->tls.offset;
+  if (soft)
+    return NULL;
+  void *val = new_block(t, o);
+  if (val)
+    dtv[module].pointer.val = val;
+  return val;
+}
+
+void ldx_tls_after_fork(struct ldx_tls *t) {
+  struct ldx_thread *self = ldx_thread_self();
+  for (struct ldx_thread *th = t->threads; th; th = th->next)
+    th->reader_depth = th == self ? th->reader_depth : 0;
+}
