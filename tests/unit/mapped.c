@@ -50,7 +50,7 @@ bool mapped_load(struct mapped *m, struct ldx_span file, size_t max) {
   m->im.bias = (uintptr_t)m->memory - m->im.start;
   for (uint32_t i = 0; i < m->im.segment_count; i++) {
     const struct elf_segment *s = &m->segments[i];
-    uint8_t *to = (uint8_t *)m->im.bias + s->vaddr;
+    uint8_t *to = (uint8_t *)(m->im.bias + s->vaddr);
     if (!s->filesz)
       continue;
     ALLOW(to, s->filesz);
