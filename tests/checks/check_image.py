@@ -20,6 +20,7 @@ import elfimage as elf
 
 # Thread control block words with the same meaning in every x86-64 libc: may be read (not written) anywhere.
 SHARED_TCB_WORDS = {0x0, 0x8, 0x10}
+READS = ("mov", "add", "sub", "cmp")
 # Stubs that save or restore the extended state are named so.
 SAVES_VECTORS = re.compile(r"xsave|vector")
 # libc.a functions known to keep no state. Note the absence of strstr, memmem, strspn and strcspn: Debian builds
@@ -58,7 +59,7 @@ def instructions(path):
 
 def fs_read_allowed(mnemonic, operands):
     access = FS_OPERAND.search(operands)
-    reads = mnemonic.startswith("mov") and operands.startswith(access[0] + ",")
+    reads = mnemonic in READS and operands.startswith(access[0] + ",")
     return reads and access[1] is not None and access[2] is None and int(access[1], 0) in SHARED_TCB_WORDS
 
 
