@@ -69,6 +69,8 @@ class Case:
     files: dict = field(default_factory=dict)     # path in the scratch folder -> text
     use: str = ''                                 # built files to copy there: 'prog lib.so new.so=built.so dir/x.so=x.so'
     setup: str = ''                               # shell text, run before, under the system loader
+    etc: str = ''                                 # shell text that changes $ETC, a copy that is mounted over /etc
+    linked: str = ''                              # in mode interp, taken in place of `use`: built to name ldx already
     env: dict = field(default_factory=dict)
     stdin: str = ''
     rewrites: tuple = ()
@@ -95,18 +97,32 @@ class Scratch:
         self.built = Path(built) if built else None
         self.folder = self.root / 'work'
 
-    def fill(self, case):
+    def fill(self, case, use):
         shutil.rmtree(self.folder, ignore_errors=True)
         self.folder.mkdir(parents=True)
+        self.root.chmod(0o755)  # also for programs that run as another user
         for name, text in case.files.items():
             path = self.folder / name
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(text)
-        copied = [self._copy(word) for word in case.use.split()]
-        if case.setup:
-            subprocess.run(['/bin/sh', '-ec', case.setup], cwd=self.folder, env=self.environment({}), check=True,
-                           stdin=subprocess.DEVNULL, capture_output=True, text=True)
+        copied = [self._copy(word) for word in use.split()]
+        self._shell(case.setup)
         return copied
+
+    def etc(self, case):
+        """The mount that gives the case an /etc of its own."""
+        if not case.etc:
+            return []
+        folder = self.root / 'etc'
+        shutil.rmtree(folder, ignore_errors=True)
+        shutil.copytree('/etc', folder, symlinks=True, ignore_dangling_symlinks=True)
+        self._shell(case.etc.replace('@DIR@', str(self.folder)), ETC=str(folder))
+        return [(folder, Path('/etc'))]
+
+    def _shell(self, text, **more):
+        if text:
+            subprocess.run(['/bin/sh', '-ec', text], cwd=self.folder, env=self.environment(more), check=True,
+                           stdin=subprocess.DEVNULL, capture_output=True, text=True)
 
     def _copy(self, word):
         name, _, source = word.partition('=')
@@ -133,7 +149,7 @@ class Scratch:
 
 def find_interp(data):
     """Offset and size of the interpreter's path in an ELF image, or None."""
-    if data[:5] != b'\x7fELF\x02':
+    if len(data) < 64 or data[:5] != b'\x7fELF\x02':
         return None
     phoff, = struct.unpack_from('<Q', data, 32)
     phentsize, phnum = struct.unpack_from('<HH', data, 54)
@@ -229,8 +245,10 @@ class Runner:
         self.interp = interp
 
     def outcome(self, case, mode):
-        copied = self.scratch.fill(case)
-        mounts = self._prepare_interp(case, copied) if mode == 'interp' else []
+        linked = mode == 'interp' and case.linked
+        copied = self.scratch.fill(case, linked or case.use)
+        mounts = self._prepare_interp(case, copied) if mode == 'interp' and not linked else []
+        mounts += self.scratch.etc(case)
         words = self._words(case, mode)
         environment = self.scratch.environment(case.env)
         if case.script:

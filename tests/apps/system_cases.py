@@ -158,6 +158,8 @@ NAMES = [
     Case('getent.services', ['getent', 'services', 'ssh', '443', 'domain/udp'], packages='netbase'),
     Case('getent.protocols', ['getent', 'protocols', 'tcp', '17'], packages='netbase'),
     Case('getent.unknown', ['getent', 'no-such-database']),
+    Case('libc.as-program', ['/lib/x86_64-linux-gnu/libc.so.6'], modes=('command',),
+         reason='a changed libc.so.6 would stand in the way of every other program'),
     Case('locale', ['locale', '-k', 'LC_TIME'], env={'LC_ALL': 'C.UTF-8'}),
     Case('locale.list', ['locale', '-a']),
     Case('iconv.list', ['iconv', '-l']),

@@ -10,6 +10,18 @@ def facts(name, *arguments, **more):
     return Case(f'process.{name}', [f'./{name}', *arguments], use=name, env=FACTS, **more)
 
 
+SECURE = {'LD_LIBRARY_PATH': '/x', 'LD_PRELOAD': '@DIR@/libp.so', 'LD_BIND_NOW': '1', 'LD_ORIGIN_PATH': '/x',
+          'LD_UNKNOWN': '1', 'GCONV_PATH': '/x', 'LOCPATH': '/x', 'MALLOC_ARENA_MAX': '1', 'NLSPATH': '/x',
+          'HOSTALIASES': '/x', 'RES_OPTIONS': '/x', 'GLIBC_TUNABLES': 'glibc.malloc.perturb=85', 'TZDIR': '/x'}
+# The variables are for the setuid program alone: they are set by env, after setpriv has started.
+AS_NOBODY = 'exec setpriv --reuid=65534 --regid=65534 --clear-groups env ' + ' '.join(f'{k}={v}' for k, v in SECURE.items())
+
+
+def secure(name, program, mode, libraries='libp.so', more=''):
+    return Case(f'process.secure-{name}', script=f'chmod {mode} {program}; {AS_NOBODY} {more} ./{program}', use=f'{program} {libraries}',
+                modes=('interp',), reason='ldx on the command line is not setuid')
+
+
 CASES = [
     facts('facts', 'one', '', 'two words'),
     facts('facts-no-pie', 'x'),
@@ -27,6 +39,19 @@ CASES = [
     Case('process.facts-no-pie-no-aslr', script='setarch -R $RUN ./facts-no-pie', use='facts-no-pie'),
     Case('process.facts-many-arguments', script='$RUN ./facts $(seq 1 2000) | cksum', use='facts'),
     Case('process.facts-no-environment', script='R=$RUN; exec env -i X=1 $R ./facts', use='facts'),
+    Case('process.facts-linked', ['./facts', 'x'], use='facts', linked='facts=facts-linked', modes=('interp',),
+         reason='the linker has named ldx'),
+    secure('setuid', 'secure', '4755'),
+    secure('setuid-debug', 'secure', '4755', more='LD_DEBUG=all LD_DEBUG_OUTPUT=/tmp/x LD_AUDIT=./x.so LD_SHOW_AUXV=1 LD_VERBOSE=1'),
+    secure('setgid', 'secure', '2755'),
+    secure('neither', 'secure', '755'),
+    secure('origin', 'secure-origin', '4755', 'libp.so libplain.so'),
+    Case('process.aligned', ['./aligned', './libspacious-huge.so', './libspacious-64k.so', './libspacious-high.so', './libspacious-lld.so'],
+         use='aligned libspacious.so libspacious-huge.so libspacious-64k.so libspacious-high.so libspacious-lld.so'),
+    Case('process.aligned-huge', ['./aligned-huge'], use='aligned-huge libspacious.so=libspacious-huge.so'),
+    Case('process.stack-unstated', ['./stack-unstated'], use='stack-unstated'),
+    Case('process.stack-library-unstated', ['./free-library'], use='free-library libplain.so=libplain-unstated.so'),
+    Case('process.stack-dlopen-unstated', ['./stack', './libplain-unstated.so'], use='stack libplain-unstated.so'),
     Case('process.vdso', ['./vdso'], use='vdso'),
     Case('process.maps', ['./maps'], use='maps libmapped.so'),
     Case('process.maps-norelro', ['./maps-norelro'], use='maps-norelro libmapped.so'),

@@ -87,10 +87,26 @@ BAD = [
     find('truncated', 'runpath-two', 'x/libleft.so=libtruncated.so y/libleft.so=libleft-alone.so'),
 ]
 
-TRACES = [
-    find(f'tries-{case.name[7:]}', case.run[0][len('./finder-'):], ' '.join(case.use.split()[1:]), *case.run[1:], rewrites=DEBUG,
-         env={**case.env, 'LD_DEBUG': 'libs'}, setup=case.setup, files=case.files)
-    for case in PATHS[:-1] + BAD
+ETC = [
+    find('etc-preload', 'rpath', X + ' x/libp.so=libp.so', etc='echo @DIR@/x/libp.so > $ETC/ld.so.preload'),
+    find('etc-preload-several', 'rpath', X + ' x/libp.so=libp.so x/libq.so=libq.so', env={'LD_PRELOAD': '@DIR@/x/libq.so'},
+         etc="printf '# comment\\n  @DIR@/x/libp.so:@DIR@/x/libnothing.so # more\\n' > $ETC/ld.so.preload"),
+    find('etc-preload-empty', 'rpath', X, etc=': > $ETC/ld.so.preload'),
+    find('cache-missing', 'rpath', X, etc='rm $ETC/ld.so.cache'),
+    find('cache-damaged', 'rpath', X, etc='head -c 5000 $ETC/ld.so.cache > $ETC/new; mv $ETC/new $ETC/ld.so.cache'),
+    find('cache-text', 'rpath', X, etc='echo nothing > $ETC/ld.so.cache'),
+    find('cache-names', 'none', X, etc='echo @DIR@/x > c; cp $ETC/ld.so.conf d; cat d >> c; /sbin/ldconfig -X -f c -C $ETC/ld.so.cache'),
+    find('cache-hwcaps', 'none', X + ' ' + ' '.join(f'x/glibc-hwcaps/x86-64-v{n}/libleft.so=libleft.so' for n in (2, 3)),
+         etc='echo @DIR@/x > c; /sbin/ldconfig -X -f c -C $ETC/ld.so.cache'),
+    find('cache-old-format', 'none', X, etc='echo @DIR@/x > c; /sbin/ldconfig -X -c compat -f c -C $ETC/ld.so.cache'),
+    find('cache-stale', 'none', 'y/libleft.so=libleft-alone.so', env={'LD_LIBRARY_PATH': 'q'},
+         etc='mv y x; echo @DIR@/x > c; /sbin/ldconfig -X -f c -C $ETC/ld.so.cache; mv x y'),
 ]
 
-CASES = PATHS + BAD + TRACES
+TRACES = [
+    find(f'tries-{case.name[7:]}', case.run[0][len('./finder-'):], ' '.join(case.use.split()[1:]), *case.run[1:], rewrites=DEBUG,
+         env={**case.env, 'LD_DEBUG': 'libs'}, setup=case.setup, files=case.files, etc=case.etc)
+    for case in PATHS[:-1] + BAD + ETC
+]
+
+CASES = PATHS + BAD + ETC + TRACES

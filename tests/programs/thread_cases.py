@@ -29,7 +29,7 @@ CASES = [
     Case(f'libc.tunable-{name}', ['./libc-corners'], use='libc-corners', env={'GLIBC_TUNABLES': text})
     for name, text in TUNABLES.items()
 ] + [
-    Case(f'libc.guard-{how}', ['./guards', how, 'a long argument'], use='guards',
+    Case(f'libc.guard-{how}', ['./guards', how, 'an argument that is much longer than the buffer is'], use='guards',
          rewrites=(Rewrite(r'\(pid \d+\)', '(pid)', 'a process id'),))
     for how in ('assert', 'stack', 'fortify', 'format', 'free')
 ]
