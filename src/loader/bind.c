@@ -7,12 +7,8 @@
 void ldx_symbol_not_found(struct ldx_object *from, const struct ldx_sym_request *r, struct ldx_diag *d) {
   const char *object = ldx_display_name(from);
   const struct ldx_version *v = r->version;
-  if (r->broken)
-    ldx_fail(d, LDX_DIAG_RELOC, 0, object, "symbol %s, version %s not defined in file %s with link time reference%s",
-             r->name.text, v->name, v->file, r->broken->dyn.sym.versym ? "" : " (no version symbols)");
-  else
-    ldx_fail(d, LDX_DIAG_SYMBOL, 0, object, "undefined symbol: %s%s%s", r->name.text, v ? ", version " : "",
-             v ? v->name : "");
+  ldx_fail(d, LDX_DIAG_SYMBOL, 0, object, "undefined symbol: %s%s%s", r->name.text, v ? ", version " : "",
+           v ? v->name : "");
 }
 
 static void trace_binding(const struct ldx_object *o, const struct ldx_sym_request *r, bool protected) {
@@ -28,7 +24,7 @@ static void trace_lookup(struct ldx_scope_slot *const *scope, const struct ldx_s
     for (uint32_t i = 0; (*scope)->list && i < (*scope)->list->count; i++) {
       const struct ldx_object *o = (*scope)->list->at[i].object;
       ldx_debug("symbol=%s;  lookup in file=%s [%ld]", r->name.text, ldx_display_name(o), o->ns->id);
-      if (o == r->object || o == r->broken)
+      if (o == r->object)
         return;
     }
 }
@@ -69,7 +65,7 @@ bool ldx_bind(struct ldx_object *o, uint64_t symidx, uint32_t flags, struct ldx_
   if (!found) {
     out->sym = NULL;
     out->object = NULL;
-    if (!r.broken && ELF64_ST_BIND(ref->st_info) == STB_WEAK)
+    if (ELF64_ST_BIND(ref->st_info) == STB_WEAK)
       return true;
     ldx_symbol_not_found(o, &r, d);
     return false;

@@ -2,6 +2,8 @@
 
 #include <string.h>
 
+#include "base/sys.h"
+
 static void note(struct ldx_auxv *x, const Elf64_auxv_t *v) {
   uint64_t val = v->a_un.a_val;
   switch (v->a_type) {
@@ -102,4 +104,44 @@ void ldx_unsetenv(struct ldx_args *a, const char *name) {
   /* the auxiliary vector stays where it is: glibc's loader does not move it either */
   while (*to)
     *to++ = NULL;
+}
+
+/* Strings lie in one area: arguments, environment, and the file name that AT_EXECFN named at first. */
+static char *end_of_arguments(const struct ldx_args *a) { return a->envp[0] ? a->envp[0] : (char *)a->auxv.execfn; }
+
+void ldx_set_argv0(struct ldx_args *a, const char *argv0) {
+  char *next = a->argc > 1 ? a->argv[1] : end_of_arguments(a);
+  size_t n = strlen(argv0) + 1;
+  a->argv[0] = argv0 < next ? memmove(next - n, argv0, n) : (char *)argv0;
+}
+
+/* struct prctl_mm_map of <linux/prctl.h> */
+struct mm_map {
+  uint64_t start_code, end_code, start_data, end_data, start_brk, brk, start_stack;
+  uint64_t arg_start, arg_end, env_start, env_end;
+  const void *auxv;
+  uint32_t auxv_size, exe_fd;
+};
+
+void ldx_tell_kernel(const struct ldx_args *a, const struct elf_image *im) {
+  uint64_t brk = (uint64_t)LDX_SYS(SYS_brk, 0, 0, 0, 0, 0, 0);
+  const struct elf_segment *first = im->segments, *last = first + im->segment_count - 1;
+  struct mm_map m = {.start_code = im->bias + first->vaddr,
+                     .end_code = im->bias + first->vaddr + first->filesz,
+                     .start_data = im->bias + last->vaddr,
+                     .end_data = im->bias + last->vaddr + last->filesz,
+                     .start_brk = brk,
+                     .brk = brk,
+                     .start_stack = (uint64_t)a->stack,
+                     .arg_start = (uint64_t)a->argv[0],
+                     .arg_end = (uint64_t)end_of_arguments(a),
+                     .env_start = (uint64_t)end_of_arguments(a),
+                     .env_end = (uint64_t)a->auxv.execfn,
+                     .auxv = a->auxv.vector,
+                     .auxv_size = (uint32_t)(a->auxv.count * sizeof(Elf64_auxv_t)),
+                     .exe_fd = UINT32_MAX};
+  for (uint32_t i = 0; i < im->segment_count; i++)
+    if (im->segments[i].flags & PF_X)
+      m.end_code = im->bias + im->segments[i].vaddr + im->segments[i].filesz;
+  sys_prctl(35 /* PR_SET_MM */, 14 /* PR_SET_MM_MAP */, (long)&m, sizeof m, 0);
 }

@@ -8,6 +8,10 @@ void ldx_read_stack(uintptr_t *stack, struct ldx_args *a);
 /* Drops the first `n` arguments: the program's argv begins at argv[n]. */
 void ldx_shift_arguments(struct ldx_args *a, int n);
 void ldx_set_auxv(struct ldx_args *a, uint64_t type, uint64_t value);
+/* Replaces argv[0], keeping the strings adjacent, as /proc/self/cmdline shows them. */
+void ldx_set_argv0(struct ldx_args *a, const char *argv0);
+/* Tells the kernel where the program's code and arguments are (/proc/self/cmdline, stat, auxv). Best effort. */
+void ldx_tell_kernel(const struct ldx_args *a, const struct elf_image *im);
 /* The value of an environment variable, or NULL. */
 const char *ldx_getenv(const struct ldx_args *a, const char *name);
 /* Removes variables from the environment in place. */

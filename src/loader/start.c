@@ -132,7 +132,7 @@ static void note_exe_path(int fd) {
   ldx_format(link, sizeof link, "/proc/self/fd/%d", fd);
   long n = sys_readlink(link, path, sizeof path - 1);
   if (!ldx_sys_failed(n))
-    ldx_self.exe_path = ldx_strndup(&ldx_self.heap, path, (size_t)n);
+    ldx_self.exe_path = ldx_self.search.program_path = ldx_strndup(&ldx_self.heap, path, (size_t)n);
 }
 
 static struct ldx_object *program_from_file(const char *path, struct ldx_load *l) {
@@ -161,6 +161,7 @@ static void dress_as_program(struct ldx_object *o, const char *path) {
   ldx_set_auxv(a, AT_ENTRY, o->entry);
   ldx_set_auxv(a, AT_BASE, o->image.interp ? (uint64_t)&__ehdr_start : 0);
   ldx_set_auxv(a, AT_EXECFN, (uint64_t)path);
+  ldx_tell_kernel(a, &o->image);
 }
 
 static bool needs_loader(const struct ldx_object *o) { return o->image.interp || o->dyn.info[DT_NEEDED]; }
@@ -268,10 +269,12 @@ static struct ldx_object *command(struct ldx_load *l) {
   ldx_self.options.command = true;
   ldx_self.command_path = a->auxv.execfn ? a->auxv.execfn : a->argv[0];
   int first = ldx_read_arguments(a, &ldx_self.options, &ldx_self.search);
-  const char *path = find_in_path(a->argv[first]);
+  char *path = ldx_strdup(&ldx_self.heap, find_in_path(a->argv[first]));
+  if (!path)
+    must(NULL);
   ldx_shift_arguments(a, first);
   if (ldx_self.options.argv0)
-    a->argv[0] = (char *)ldx_self.options.argv0;
+    ldx_set_argv0(a, ldx_self.options.argv0);
   ldx_self.program_name = a->argv[0];
   struct ldx_object *o = program_from_file(path, l);
   dress_as_program(o, path);

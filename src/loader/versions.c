@@ -32,10 +32,10 @@ static void fill(struct ldx_object *o) {
   struct elf_need n;
   struct elf_def d;
   while (elf_next_need(&o->image, &o->dyn, &nw, &n, &e))
-    o->versions[n.index] = (struct ldx_version){n.name, n.hash, n.hidden, n.file, NULL};
+    o->versions[n.index] = (struct ldx_version){n.name, n.hash, n.hidden, n.file};
   while (elf_next_def(&o->image, &o->dyn, &dw, &d, &e))
     if (!d.base)
-      o->versions[d.index] = (struct ldx_version){d.name, d.hash, false, NULL, NULL};
+      o->versions[d.index] = (struct ldx_version){d.name, d.hash, false, NULL};
 }
 
 bool ldx_read_versions(struct ldx_load *l, struct ldx_object *o) {
@@ -108,7 +108,6 @@ bool ldx_check_versions(struct ldx_load *l, struct ldx_object *o) {
     struct ldx_object *from = ldx_find_loaded(l, n.file);
     if (!from)
       continue;
-    o->versions[n.index].from = from;
     if (!check_need(l, o, from, &n))
       return false;
   }

@@ -37,8 +37,7 @@ struct ldx_version {
   const char *name; /* NULL: index not in use */
   uint32_t hash;
   bool hidden;
-  const char *file;              /* needed from that library; NULL for own definitions */
-  const struct ldx_object *from; /* the loaded object that is `file` */
+  const char *file; /* needed from that library; NULL for own definitions */
 };
 
 struct ldx_name {

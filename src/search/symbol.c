@@ -2,7 +2,9 @@
 
 #include <string.h>
 
-enum { KINDS = 1 << STT_NOTYPE | 1 << STT_OBJECT | 1 << STT_FUNC | 1 << STT_COMMON | 1 << STT_TLS | 1 << STT_GNU_IFUNC };
+enum {
+  KINDS = 1 << STT_NOTYPE | 1 << STT_OBJECT | 1 << STT_FUNC | 1 << STT_COMMON | 1 << STT_TLS | 1 << STT_GNU_IFUNC
+};
 
 /* Not a definition: no value, or undefined where a PLT entry of another object would not do. */
 static bool is_definition(const Elf64_Sym *s, uint32_t flags) {
@@ -129,7 +131,7 @@ void ldx_unique_forget(struct ldx_unique_table *t, const struct ldx_object *o) {
   ldx_rlock_leave(&t->lock);
 }
 
-/* True ends the search: found, or the object that must have the version lacks the symbol. */
+/* True ends the search. A symbol may have moved to another library than the one its version was linked from. */
 static bool try_object(struct ldx_object *o, struct ldx_sym_request *r) {
   if (o->removed || ((r->flags & LDX_SYM_COPY) && o->kind == LDX_PROGRAM))
     return false;
@@ -144,19 +146,14 @@ static bool try_object(struct ldx_object *o, struct ldx_sym_request *r) {
       bind_unique(r);
     return !(bind == STB_WEAK && (r->flags & LDX_SYM_STRONG));
   }
-  if (r->version && r->version->from == o && !s) {
-    r->broken = o;
-    return true;
-  }
   return false;
 }
 
 static bool search_list(const struct ldx_scope_list *list, uint32_t from, struct ldx_sym_request *r) {
   uint32_t hash = r->name.gnu;
-  const struct ldx_object *must = r->version ? r->version->from : NULL;
   for (uint32_t i = from; i < list->count; i++) {
     const struct ldx_scope_entry *e = &list->at[i];
-    if (e->bloom && e->object != must && !elf_bloom_may_have(e->bloom, e->bloom_mask, e->bloom_shift, hash))
+    if (e->bloom && !elf_bloom_may_have(e->bloom, e->bloom_mask, e->bloom_shift, hash))
       continue;
     if (try_object(e->object, r))
       return true;
@@ -174,7 +171,6 @@ static uint32_t index_of(const struct ldx_scope_list *list, const struct ldx_obj
 bool ldx_find_symbol(struct ldx_scope_slot *const *scope, struct ldx_sym_request *r) {
   r->sym = NULL;
   r->object = NULL;
-  r->broken = NULL;
   for (; *scope; scope++) {
     const struct ldx_scope_list *list = __atomic_load_n(&(*scope)->list, __ATOMIC_ACQUIRE);
     uint32_t from = 0;
@@ -187,7 +183,7 @@ bool ldx_find_symbol(struct ldx_scope_slot *const *scope, struct ldx_sym_request
     if (search_list(list, from, r))
       break;
   }
-  return r->sym && !r->broken;
+  return r->sym;
 }
 
 const struct ldx_version *ldx_reference_version(const struct ldx_object *from, uint64_t index) {

@@ -9,10 +9,10 @@
 #include "namespace/object.h"
 
 enum {
-  LDX_SYM_PLT = 1,     /* a definition is wanted, not another object's PLT entry */
-  LDX_SYM_COPY = 2,    /* source of a COPY relocation: not the program itself */
-  LDX_SYM_NEWEST = 4,  /* dlsym: the default version, not the oldest */
-  LDX_SYM_STRONG = 8,  /* LD_DYNAMIC_WEAK: a later strong definition wins */
+  LDX_SYM_PLT = 1,    /* a definition is wanted, not another object's PLT entry */
+  LDX_SYM_COPY = 2,   /* source of a COPY relocation: not the program itself */
+  LDX_SYM_NEWEST = 4, /* dlsym: the default version, not the oldest */
+  LDX_SYM_STRONG = 8, /* LD_DYNAMIC_WEAK: a later strong definition wins */
 };
 
 /* The pack of a lookup: what is asked, and what was found. */
@@ -26,7 +26,6 @@ struct ldx_sym_request {
 
   const Elf64_Sym *sym; /* NULL: not found */
   struct ldx_object *object;
-  const struct ldx_object *broken; /* the library named for the version lacks the symbol */
 };
 
 /* Searches the lists that the slots of `scope` hold (NULL-terminated) in order; true when found. */
