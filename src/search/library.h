@@ -25,13 +25,13 @@ typedef void ldx_search_trace(void *arg, const char *line);
 
 struct ldx_library_search {
   struct ldx_heap *heap;
-  const char *library_path;   /* LD_LIBRARY_PATH or --library-path; NULL when unset */
+  const char *library_path;        /* LD_LIBRARY_PATH or --library-path; NULL when unset */
   const char *library_path_source; /* how traces call it: "LD_LIBRARY_PATH" or "--library-path" */
-  const char *program_path; /* the program's file when the loader itself opened it; NULL: the kernel did */
-  const char *program_name; /* argv[0]; what traces call the program */
-  const char *platform;     /* AT_PLATFORM; NULL when unknown */
-  uint64_t hwcap;           /* AT_HWCAP */
-  uint64_t hwcap_mask;      /* LD_HWCAP_MASK; counts when hwcap_mask_set */
+  const char *program_path;        /* the program's file when the loader itself opened it; NULL: the kernel did */
+  const char *program_name;        /* argv[0]; what traces call the program */
+  const char *platform;            /* AT_PLATFORM; NULL when unknown */
+  uint64_t hwcap;                  /* AT_HWCAP */
+  uint64_t hwcap_mask;             /* LD_HWCAP_MASK; counts when hwcap_mask_set */
   bool hwcap_mask_set;
   const struct ldx_isa *isa;  /* NULL: this CPU's own abilities */
   const char *cache_file;     /* NULL: /etc/ld.so.cache */
@@ -78,8 +78,7 @@ enum ldx_find_result ldx_find_library(struct ldx_library_search *s, const char *
 
 /* What a DT_NEEDED, DT_FILTER or DT_AUXILIARY text of `o` asks for: tokens expanded, also where there is no
  * slash (dlopen's names are not). Refused under AT_SECURE. A heap copy, or NULL with the fault in *diag. */
-char *ldx_expand_needed(struct ldx_library_search *s, struct ldx_object *o, const char *text,
-                        struct ldx_diag *diag);
+char *ldx_expand_needed(struct ldx_library_search *s, struct ldx_object *o, const char *text, struct ldx_diag *diag);
 
 /* Start-up, or one dlopen, is over: what is known of ld.so.cache is checked again before its next use. */
 void ldx_search_settle(struct ldx_library_search *s);
