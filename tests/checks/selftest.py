@@ -139,7 +139,7 @@ class Packages(Check):
     def test(self):
         self.accepts("packages", *self.prepare("perl\ngcc"))
         self.rejects("packages", "does not install: jq", *self.prepare("perl\njq"))
-        self.rejects("packages", "names no package", *self.prepare(""))
+        self.rejects("packages", "no test names a package", *self.prepare(""))
 
 
 CLEAN = """
