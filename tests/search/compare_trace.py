@@ -2,7 +2,9 @@
 """Compares the library search with LD_DEBUG=libs of the system loader: every try, in order, and the messages.
 
 `searcher` looks for what a program needs through src/search/; the same program is run by the system loader. Names
-after the program are asked for by dlopen. The programs and libraries are made by workshop.py.
+after the program are asked for by dlopen. The programs and libraries are made by workshop.py. With --ldx instead of
+--searcher the loader itself is compared. It always runs as a command, and finds $ORIGIN like a program that the
+kernel started: of the file itself, without "." or symbolic links.
 """
 
 import argparse
@@ -53,25 +55,42 @@ def error_lines(text):
     return [line for line in text.splitlines() if line.startswith("error: ")]
 
 
+def without_support(trace):
+    """ldx looks for the system's own loader, which libc needs: the system loader has that already."""
+    kept, skipping = [], False
+    for line in trace:
+        skipping |= line == "find library=ld-linux-x86-64.so.2 [0]; searching"
+        if not skipping:
+            kept.append(line)
+        skipping &= line != ""
+    return kept
+
+
+def without_dots(trace):
+    return [re.sub(r"/\.(?=[/:\t]|$)", "", line) for line in trace]
+
+
 class Judge:
-    def __init__(self, searcher, workshop):
+    def __init__(self, searcher, ldx, workshop):
         self.shop = workshop
-        self.searcher = shutil.copy(searcher, workshop.path("searcher"))
+        self.ldx = shutil.copy(ldx, workshop.path("ldx")) if ldx else None
+        self.searcher = shutil.copy(searcher, workshop.path("searcher")) if searcher else None
         os.makedirs(workshop.path("logs"))
         os.chmod(workshop.path("logs"), 0o777)
         os.chmod(workshop.folder, 0o755)
         self.faults = []
         self.compared = 0
 
-    def system(self, program, names, env, options):
+    def loader(self, loader, program, names, env, options):
         log = self.shop.path("logs/log")
         for old in glob.glob(log + ".*"):
             os.unlink(old)
         environment = {"PATH": os.environ["PATH"], "LD_DEBUG": "libs", "LD_DEBUG_OUTPUT": log, **env}
-        command = [SYSTEM_LOADER, *options, program] if options is not None else [program]
+        command = [loader, *options, program] if options is not None else [program]
         done = self.run(command + list(names), env=environment)
         trace = "".join(open(f).read() for f in glob.glob(log + ".*"))
-        errors = re.findall(r"error while loading shared libraries: (.*)", done.stderr)
+        prefix = f"error while loading shared libraries|ldx: {re.escape(program)}"
+        errors = re.findall(f"(?:{prefix}): (.*)", done.stderr)
         preload = re.findall(r"object '(.*)' from LD_PRELOAD cannot be preloaded \((.*)\): ignored", done.stderr)
         errors = [": ".join(pair) for pair in preload] + errors
         return search_lines(trace), [f"error: {spell_errno(e)}" for e in errors] + error_lines(done.stdout)
@@ -96,8 +115,13 @@ class Judge:
         self.run = functools.partial(subprocess.run, capture_output=True, text=True, cwd=cwd)
         if nobody and os.geteuid() == 0:
             self.run = functools.partial(self.run, user=65534, group=65534, extra_groups=[])
-        system = self.system(program, names, env, options)
-        ours = self.ours(program, names, env, options)
+        system = self.loader(SYSTEM_LOADER, program, names, env, options)
+        if self.ldx:
+            ours = self.loader(self.ldx, program, names, env, options or [])
+            ours = without_dots(without_support(ours[0])), ours[1]
+            system = without_dots(system[0]), system[1]
+        else:
+            ours = self.ours(program, names, env, options)
         if expect and not any(expect in line for part in system for line in part):
             self.faults.append(f"{title}: the system loader does not say {expect!r}, so this tests nothing")
         self.same(title, [*system[0], *system[1]], [*ours[0], *ours[1]])
@@ -312,7 +336,8 @@ def dlinfo_paths(j):
             env = {} if value is None else {"LD_LIBRARY_PATH": value}
             run = subprocess.run([p, "--serinfo"], env=env, capture_output=True, text=True, cwd=s.folder)
             words = ["--env-path", value] if value is not None else []
-            own = subprocess.run([j.searcher, "--serinfo", *words, p], capture_output=True, text=True, cwd=s.folder)
+            command = [j.ldx, p, "--serinfo"] if j.ldx else [j.searcher, "--serinfo", *words, p]
+            own = subprocess.run(command, env=env, capture_output=True, text=True, cwd=s.folder)
             j.same(f"dlinfo, {kind} {path}, LD_LIBRARY_PATH={value}", run.stdout.splitlines(), own.stdout.splitlines())
 
 
@@ -325,18 +350,23 @@ def help_text(j):
             run = subprocess.run([SYSTEM_LOADER, *words, "--help"], env=env, capture_output=True, text=True)
             system = run.stdout[run.stdout.index("\nShared library search path:"):].splitlines()
             more = ["--hwcap-mask", mask] if mask else []
-            own = subprocess.run([j.searcher, *more, *words, "--help-text"], capture_output=True, text=True)
-            j.same(f"--help {words} LD_HWCAP_MASK={mask}", system, own.stdout.splitlines())
+            command = [j.ldx, *words, "--help"] if j.ldx else [j.searcher, *more, *words, "--help-text"]
+            own = subprocess.run(command, env=env, capture_output=True, text=True)
+            text = own.stdout[max(own.stdout.find("\nShared library search path:"), 0):]
+            j.same(f"--help {words} LD_HWCAP_MASK={mask}", system, text.splitlines())
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--searcher", required=True, help="the program built from searcher.c")
-    parser.add_argument("--only", action="append", metavar="CASE", help="one group of cases: " + ", ".join(f.__name__ for f in CASES))
+    what = parser.add_mutually_exclusive_group(required=True)
+    what.add_argument("--searcher", help="the program built from searcher.c")
+    what.add_argument("--ldx", help="the loader")
+    names = ", ".join(f.__name__ for f in CASES)
+    parser.add_argument("--only", action="append", metavar="CASE", help=f"one group of cases: {names}")
     parser.add_argument("--keep", metavar="FOLDER", help="work there and leave the files")
     args = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="ldx-search-") as scratch:
-        judge = Judge(os.path.abspath(args.searcher), Workshop(args.keep or scratch))
+        judge = Judge(args.searcher, args.ldx, Workshop(args.keep or scratch))
         for function in CASES:
             if not args.only or function.__name__ in args.only:
                 function(judge)
