@@ -102,7 +102,7 @@ def choose(cases, options):
 
 
 def run(cases, options):
-    root = Path(options.keep or tempfile.mkdtemp(prefix='ldx-test-'))
+    root = Path(options.keep or tempfile.mkdtemp(prefix='guests-'))
     interp = Interp(str(Path(options.ldx).absolute()), root, options.interp_tool)
     runner = Runner(interp.ldx, Scratch(root, options.built), interp)
     report = Report(options.verbose, len(cases))

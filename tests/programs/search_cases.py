@@ -90,7 +90,7 @@ BAD = [
 ETC = [
     find('etc-preload', 'rpath', X + ' x/libp.so=libp.so', etc='echo @DIR@/x/libp.so > $ETC/ld.so.preload'),
     find('etc-preload-several', 'rpath', X + ' x/libp.so=libp.so x/libq.so=libq.so', env={'LD_PRELOAD': '@DIR@/x/libq.so'},
-         etc="printf '# comment\\n  @DIR@/x/libp.so:@DIR@/x/libnothing.so # more\\n' > $ETC/ld.so.preload"),
+         etc="printf '# comment\\n  @DIR@/x/libp.so:@DIR@/x/libnothing.so\\n' > $ETC/ld.so.preload"),
     find('etc-preload-empty', 'rpath', X, etc=': > $ETC/ld.so.preload'),
     find('cache-missing', 'rpath', X, etc='rm $ETC/ld.so.cache'),
     find('cache-damaged', 'rpath', X, etc='head -c 5000 $ETC/ld.so.cache > $ETC/new; mv $ETC/new $ETC/ld.so.cache'),

@@ -157,7 +157,7 @@ static void do_serinfo(char **a) {
   Dl_serinfo *all = malloc(size.dls_size);
   all->dls_size = size.dls_size, all->dls_cnt = size.dls_cnt;
   printf("serinfo %s: %d %d, %u\n", a[1], result, dlinfo(handle_of(a[1]), RTLD_DI_SERINFO, all), all->dls_cnt);
-  for (unsigned i = 0; i < all->dls_cnt; i++) printf("  %s %#x\n", all->dls_serpath[i].dls_name, all->dls_serpath[i].dls_flags);
+  for (unsigned i = 0; i < all->dls_cnt; i++) printf("  %s\n", all->dls_serpath[i].dls_name); // dls_flags: glibc leaves them 0
   free(all);
 }
 static void do_mapped(char **a) {
