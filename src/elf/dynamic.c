@@ -159,7 +159,7 @@ static enum elf_error cut_jmprel(struct elf_relas *rela, const struct elf_relas 
   uintptr_t plt = (uintptr_t)jmprel->at, plt_end = plt + jmprel->count * sizeof(Elf64_Rela);
   if (!jmprel->count || plt >= end || plt_end <= start)
     return ELF_OK;
-  if (plt < start || plt_end != end || (plt - start) % sizeof(Elf64_Rela))
+  if (plt < start || plt_end != end)
     return ELF_BAD_RELOC_TABLE;
   rela->count = (plt - start) / sizeof(Elf64_Rela);
   return ELF_OK;

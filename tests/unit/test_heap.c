@@ -190,6 +190,7 @@ static long interrupt(long nr, long a, long b, long c) {
   memset(kept, 2, 60);
   ldx_heap_free(interrupted, old);
   ldx_heap_free(interrupted, kept);
+  assert_int_equal(interrupted->lock, 1); /* still the interrupted call's */
   inside = false;
   return STUB_PASS;
 }
@@ -214,6 +215,7 @@ static void *given_away;
 static long free_amid_call(long nr, long a, long b, long c) {
   if (nr == SYS_mmap && given_away) {
     ldx_heap_free(interrupted, given_away);
+    assert_int_equal(interrupted->lock, 1);
     given_away = NULL;
   }
   return STUB_PASS;
@@ -294,6 +296,16 @@ static void survives_fork(void **state) {
   assert_int_equal(child_status, 0);
 }
 
+/* Lists as they may be between two instructions of a call. */
+static void gives_up_lists_half_changed_by_fork(void **state) {
+  struct ldx_heap h = {.lock = 1, .chunk = (char *)LDX_PAGE, .chunk_end = (char *)16};
+  for (size_t i = 0; i < LDX_COUNT(h.free_list); i++)
+    h.free_list[i] = (void *)16;
+  ldx_heap_after_fork(&h);
+  for (size_t i = 0; i < LDX_COUNT(sizes); i++)
+    assert_true(all_zero(ldx_heap_alloc(&h, sizes[i]), sizes[i]));
+}
+
 static void keeps_its_memory_over_a_quiet_fork(void **state) {
   struct ldx_heap h = {0};
   void *p = ldx_heap_alloc(&h, 100);
@@ -316,6 +328,7 @@ int main(void) {
       CASE(reuses_what_a_handler_freed),
       CASE(serves_signal_handlers),
       CASE(survives_fork),
+      CASE(gives_up_lists_half_changed_by_fork),
       CASE(keeps_its_memory_over_a_quiet_fork),
   };
   return RUN(tests);

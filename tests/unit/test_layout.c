@@ -184,6 +184,8 @@ static void checks_tls(void **state) {
   assert_int_equal(read_with(t), ELF_BAD_TLS);
   t.p_filesz = 0x901;
   assert_int_equal(read_with(t), ELF_BAD_TLS);
+  t.p_filesz = 0x700, t.p_memsz = 0x6ff; /* more in the file than in memory */
+  assert_int_equal(read_with(t), ELF_BAD_TLS);
   t = good, t.p_align = 24;
   assert_int_equal(read_with(t), ELF_BAD_TLS);
   t = good, t.p_align = 1ull << 31;
@@ -270,6 +272,16 @@ static void room_ends_with_the_file(void **state) {
     assert_int_equal(elf_room(&im, cases[i].vaddr), cases[i].room);
 }
 
+/* Where one segment ends and the next begins without a gap, there is room in the next. */
+static void room_of_neighbours(void **state) {
+  assert_int_equal(WITH(1, p_filesz, 0x1000), ELF_OK);
+  ph[0].p_filesz = ph[0].p_memsz = 0x1000;
+  assert_int_equal(read_usual(), ELF_OK);
+  assert_int_equal(elf_room(&im, 0xfff), 1);
+  assert_int_equal(elf_room(&im, 0x1000), 0x1000);
+  assert_null(elf_at(&im, 0xfff, 2));
+}
+
 static void at_keeps_to_one_segment(void **state) {
   fresh();
   assert_int_equal(read_usual(), ELF_OK);
@@ -330,6 +342,7 @@ int main(void) {
       CASE(drops_bad_eh_frame),
       CASE(notes_other_headers),
       CASE(room_ends_with_the_file),
+      CASE(room_of_neighbours),
       CASE(at_keeps_to_one_segment),
       CASE(at_needs_read_access),
       CASE(at_memory_knows_flags_and_zeros),

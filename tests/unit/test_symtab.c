@@ -300,6 +300,34 @@ static void survives_wild_symbias(void **state) {
   }
 }
 
+/* A bucket of 0 is empty, also in a table that claims to begin with symbol 0. */
+static void empty_bucket_has_no_chain(void **state) {
+  struct fixture f;
+  write_image(&f, image_sample(0));
+  struct gnu_table t = gnu_table(&f);
+  memset(t.bloom, 0xff, t.head[2] * 8);
+  memset(t.buckets, 0, t.head[0] * 4);
+  t.head[1] = 0;
+  for (uint32_t i = 0; i < f.image.symbol_count; i++) /* over the table behind, which is not in use */
+    t.chain[i] = elf_name("beta").gnu & ~1u;
+  assert_int_equal(open_image(&f), ELF_OK);
+  assert_int_equal(find_one(&f.m.d.sym, "beta"), 0);
+  close_image(&f);
+}
+
+/* The end bit of a symbol that was found ends the search. */
+static void search_ends_with_its_chain(void **state) {
+  struct fixture f;
+  write_image(&f, &(struct image_spec){.symbols = two_versions, .gnu_hash = true, .gnu_buckets = 1});
+  struct gnu_table t = gnu_table(&f);
+  for (int i = 0; i < 3; i++)
+    t.chain[i] |= 1;
+  t.buckets[0] = image_symbol_index(&f.image, "twice", 2);
+  assert_int_equal(open_image(&f), ELF_OK);
+  assert_int_equal(find_one(&f.m.d.sym, "twice"), t.buckets[0]);
+  close_image(&f);
+}
+
 /* A name that reaches to the end of the string table, or begins outside, matches nothing else. */
 static void survives_wild_names(void **state) {
   for (unsigned sample = 0; sample < 3; sample += 2) { /* GNU, SysV */
@@ -450,6 +478,8 @@ int main(void) {
       CASE(survives_chain_beyond_symbols),
       CASE(survives_wild_buckets),
       CASE(survives_wild_symbias),
+      CASE(empty_bucket_has_no_chain),
+      CASE(search_ends_with_its_chain),
       CASE(survives_wild_names),
       CASE(checks_sysv_head),
       CASE(checks_sysv_place),
