@@ -29,6 +29,21 @@ static void trace_lookup(struct ldx_scope_slot *const *scope, const struct ldx_s
     }
 }
 
+/* A library that was bound to by somebody who does not depend on it must not go while he lives. */
+void ldx_add_dependency(struct ldx_object *from, struct ldx_object *to) {
+  bool to_may_go = (to->dlopened || to->pending) && !to->nodelete;
+  if (from == to || !to_may_go || from->last_dependency == to || ldx_self.starting)
+    return;
+  from->last_dependency = to;
+  ldx_rlock_enter(&ldx_self.lock);
+  if ((!from->dlopened && !from->pending) || from->nodelete)
+    to->nodelete = true;
+  else if (!ldx_list_has(&from->needed, to) && !ldx_list_has(&from->reldeps, to) &&
+           !ldx_list_has(&from->init_order, to))
+    ldx_list_add(&ldx_self.heap, &from->reldeps, to);
+  ldx_rlock_leave(&ldx_self.lock);
+}
+
 static unsigned visibility(const Elf64_Sym *s) { return s->st_other & 3; }
 
 /* A protected symbol binds to its own object, unless somebody else's definition would have won for data. */
@@ -43,6 +58,24 @@ static void prefer_protected(struct ldx_object *o, struct ldx_sym_request *r) {
   }
   r->sym = r->ref;
   r->object = o;
+}
+
+/* A program built for old rules copies a protected variable, or has its own address for a protected function. */
+static bool check_protected(struct ldx_object *o, const struct ldx_sym_request *r, struct ldx_diag *d) {
+  if (visibility(r->sym) != STV_PROTECTED || r->object == o || o->indirect_access)
+    return true;
+  bool copy = r->flags & LDX_SYM_COPY;
+  bool address = !(r->flags & LDX_SYM_PLT) && r->ref->st_shndx == SHN_UNDEF && r->ref->st_value &&
+                 ELF64_ST_TYPE(r->ref->st_info) == STT_FUNC;
+  const char *name = r->name.text, *where = ldx_display_name(r->object);
+  if (copy)
+    ldx_print(2, "warning: copy relocation against non-copyable protected symbol `%s' in `%s'\n", name, where);
+  else if (address)
+    ldx_print(2, "warning: direct reference to protected function `%s' in `%s' may break pointer equality\n", name,
+              where);
+  if (!(copy || address) || !r->object->indirect_access)
+    return true;
+  return ldx_fail(d, LDX_DIAG_LOAD, 0, name, "%s: error due to GNU_PROPERTY_1_NEEDED_INDIRECT_EXTERN_ACCESS", where);
 }
 
 bool ldx_bind(struct ldx_object *o, uint64_t symidx, uint32_t flags, struct ldx_diag *d, struct ldx_binding *out) {
@@ -73,6 +106,9 @@ bool ldx_bind(struct ldx_object *o, uint64_t symidx, uint32_t flags, struct ldx_
   if (v == STV_PROTECTED)
     prefer_protected(o, &r);
   trace_binding(o, &r, v == STV_PROTECTED);
+  if (!check_protected(o, &r, d))
+    return false;
+  ldx_add_dependency(o, r.object);
   out->sym = r.sym;
   out->object = r.object;
   if (r.object->overrides)

@@ -9,6 +9,7 @@
 #include "debug-protocol/rdebug.h"
 #include "libc/glibc/glibc.h"
 #include "loader/exe.h"
+#include "loader/start.h"
 #include "namespace/object.h"
 #include "search/library.h"
 #include "search/symbol.h"
@@ -113,7 +114,7 @@ struct ldx_process {
   struct ldx_retired *retired;
   uint64_t adds, subs; /* objects ever added and removed */
   uint64_t serial;
-  bool started;                   /* start-up is over: errors go to dlerror */
+  bool starting;                  /* the program's own objects are being loaded: they stay for good */
   bool finishing;                 /* the process is exiting */
   bool collecting, collect_again; /* unload.c: a round runs; another is wanted */
   const char *program_path;       /* file of the program, as it was named */
@@ -125,6 +126,7 @@ struct ldx_process {
   struct ldx_catcher *startup_catcher;
   struct ldx_error_state startup_error; /* of threads without a record */
   struct ldx_statistics statistics;
+  struct ldx_handoff handoff;
   _Alignas(64) char seed[LDX_SEED_SIZE]; /* the heap's first memory: untouched pages cost nothing */
 };
 

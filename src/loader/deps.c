@@ -38,7 +38,10 @@ static struct ldx_object *dependency(struct ldx_load *l, struct ldx_object *o, u
     ldx_fail(l->diag, LDX_DIAG_LOAD, 0, ldx_display_name(o), "invalid name of a dependency");
     return NULL;
   }
-  return ldx_load_object(l, name, o, l->mode);
+  char *meant = ldx_expand_needed(&ldx_self.search, o, name, l->diag);
+  struct ldx_object *dep = meant ? ldx_load_object(l, meant, o, l->mode) : NULL;
+  ldx_delete(meant);
+  return dep;
 }
 
 /* A list mode run goes on when a library is missing, to name all of them. */

@@ -13,6 +13,9 @@
 #define RTLD_DEEPBIND 8
 #endif
 
+/* Bits libc adds to the mode in calls of its own: __RTLD_DLOPEN, __RTLD_SPROF, __RTLD_CALLMAP... */
+enum { GUEST_MODES = (int)0xf8000000 };
+
 /* The object whose code made a call; the program when it is no object's. */
 static struct ldx_object *caller_object(const void *caller) {
   struct ldx_object *o = ldx_object_at((uintptr_t)caller);
@@ -71,6 +74,9 @@ static struct ldx_object *open_new(const char *name, int mode, struct ldx_object
 }
 
 static bool valid_mode(int mode, const char *name, struct ldx_diag *d) {
+  const int known = RTLD_LAZY | RTLD_NOW | RTLD_NOLOAD | RTLD_DEEPBIND | RTLD_GLOBAL | RTLD_NODELETE;
+  if (mode & ~(known | GUEST_MODES))
+    return ldx_fail(d, LDX_DIAG_LOAD, 0, "", "invalid mode parameter");
   return (mode & (RTLD_LAZY | RTLD_NOW)) ||
          ldx_fail(d, LDX_DIAG_LOAD, 22, name ? name : "", "invalid mode for dlopen()");
 }
@@ -93,6 +99,7 @@ struct ldx_object *ldx_open(const char *name, int mode, const void *caller, stru
       if (ldx_tracing(LDX_DEBUG_FILES))
         ldx_debug("opening file=%s [%ld]; direct_opencount=%u\n", ldx_display_name(o), o->ns->id, o->opens);
     }
+    ldx_search_settle(&ldx_self.search);
     ldx_reclaim();
   }
   ldx_rlock_leave(&ldx_self.lock);
@@ -192,17 +199,6 @@ static bool scope_of(void *handle, struct ldx_object *from, struct ldx_scope_slo
   return true;
 }
 
-/* A library found for somebody who does not depend on it must not go while he lives. */
-static void add_dependency(struct ldx_object *from, struct ldx_object *to) {
-  if (from == to || !to->dlopened || to->nodelete || !from->dlopened || ldx_list_has(&from->needed, to) ||
-      ldx_list_has(&from->reldeps, to) || ldx_list_has(&from->init_order, to))
-    return;
-  ldx_rlock_enter(&ldx_self.lock);
-  if (!ldx_list_has(&from->reldeps, to))
-    ldx_list_add(&ldx_self.heap, &from->reldeps, to);
-  ldx_rlock_leave(&ldx_self.lock);
-}
-
 static void *find(void *handle, const char *name, const char *version, const void *caller, struct ldx_diag *d) {
   struct ldx_object *from = caller_object(caller);
   struct ldx_version v = {.name = version, .hash = version ? elf_sysv_hash(version) : 0, .hidden = true};
@@ -215,7 +211,7 @@ static void *find(void *handle, const char *name, const char *version, const voi
     if (ldx_find_symbol(scope, &r)) {
       value = value_of(r.object, r.sym);
       if (handle == RTLD_DEFAULT)
-        add_dependency(from, r.object);
+        ldx_add_dependency(from, r.object);
     } else {
       const struct ldx_object *about = handle == RTLD_DEFAULT || handle == RTLD_NEXT ? from : handle;
       ldx_fail(d, LDX_DIAG_SYMBOL, 0, ldx_display_name(about), "undefined symbol: %s%s%s", name,
@@ -324,8 +320,6 @@ uintptr_t ldx_bind_lazy(struct ldx_object *o, uint64_t index) {
   uintptr_t value = ldx_binding_address(&b);
   if (b.sym && !b.override && ELF64_ST_TYPE(b.sym->st_info) == STT_GNU_IFUNC)
     value = ldx_call_resolver(value);
-  if (b.object)
-    add_dependency(o, b.object);
   ldx_reader_leave();
   if (!ldx_self.options.bind_not)
     __atomic_store_n((uintptr_t *)(o->map.l_addr + rel->r_offset), value, __ATOMIC_RELEASE);

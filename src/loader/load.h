@@ -30,6 +30,7 @@ struct ldx_load {
   struct ldx_object_list grown;   /* scope arrays replaced, to be undone on failure */
   struct ldx_fixups fixups;
   int mode; /* RTLD_* */
+  enum ldx_find_mode find_mode;
   bool startup, lazy, tls_added;
   uint64_t tls_used_before;
 };
@@ -85,6 +86,8 @@ static inline uintptr_t ldx_binding_address(const struct ldx_binding *b) {
     return b->override;
   return b->sym ? b->sym->st_value + (b->sym->st_shndx == SHN_ABS ? 0 : b->object->map.l_addr) : 0;
 }
+/* Records that `from` was bound to `to`. */
+void ldx_add_dependency(struct ldx_object *from, struct ldx_object *to);
 void ldx_symbol_not_found(struct ldx_object *from, const struct ldx_sym_request *r, struct ldx_diag *d);
 
 /* overrides.c: functions of the guest's loader that ldx replaces by its own. */

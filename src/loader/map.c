@@ -57,8 +57,9 @@ static bool map_bss(struct mapping *m, const struct elf_segment *s) {
     page = ldx_align_down(zero, LDX_PAGE);
   else if (zero < page) {
     uintptr_t first = ldx_align_down(zero, LDX_PAGE);
-    if (!(s->flags & PF_W))
-      sys_mprotect((void *)first, LDX_PAGE, protection(s->flags) | PROT_WRITE);
+    long r = s->flags & PF_W ? 0 : sys_mprotect((void *)first, LDX_PAGE, protection(s->flags) | PROT_WRITE);
+    if (ldx_sys_failed(r))
+      return fail_errno(m->diag, m->path, r, "cannot change memory protections");
     memset((void *)zero, 0, (end < page ? end : page) - zero);
     if (!(s->flags & PF_W))
       sys_mprotect((void *)first, LDX_PAGE, protection(s->flags));
@@ -197,7 +198,7 @@ static bool map_phdrs(struct ldx_object *o, struct ldx_library_file *f, const El
     return ldx_fail(d, LDX_DIAG_LOAD, 12, f->path, "cannot create shared object descriptor");
   o->image.segments = memcpy(own, segments, bytes);
   struct mapping m = {&o->image, f->path, f->fd, d, eh->e_type == ET_EXEC, 0};
-  if (o->kind == LDX_PROGRAM && !m.fixed)
+  if (o->kind == LDX_PROGRAM && !m.fixed && o->image.interp)
     m.hint = program_hint(&o->image);
   if (!map_image(&m))
     return false;
@@ -284,6 +285,7 @@ bool ldx_read_object(struct ldx_object *o, struct ldx_diag *d) {
     o->relro_start = ldx_align_down(o->image.bias + r->p_vaddr, LDX_PAGE);
     o->relro_end = ldx_align_down(o->image.bias + r->p_vaddr + r->p_memsz, LDX_PAGE);
   }
+  o->indirect_access = elf_property(&o->image, ELF_PROPERTY_1_NEEDED) & ELF_PROPERTY_1_INDIRECT_EXTERN_ACCESS;
   o->soname = elf_dynamic_string(&o->dyn, DT_SONAME);
   o->initfirst = o->dyn.flags_1 & DF_1_INITFIRST;
   o->nodelete = o->dyn.flags_1 & DF_1_NODELETE;

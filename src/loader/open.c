@@ -118,7 +118,8 @@ struct ldx_object *ldx_load_object(struct ldx_load *l, const char *name, struct 
     ldx_debug("\nfile=%s [%ld];  dynamically loaded by %s [%ld]", name, l->ns->id,
               ldx_self.base.program ? ldx_display_name(ldx_self.base.program) : "<main program>", l->ns->id);
   struct ldx_library_file f;
-  if (ldx_find_library(&ldx_self.search, name, loader, l->ns->program, &f, l->diag) != LDX_FOUND)
+  struct ldx_find_request request = {name, loader, ldx_self.base.program, l->ns->id, l->find_mode};
+  if (ldx_find(&ldx_self.search, &request, &f, l->diag) != LDX_FOUND)
     return NULL;
   o = map_found(l, &f, name, loader, mode);
   sys_close(f.fd);

@@ -48,12 +48,14 @@ static bool is_guest_library(const struct ldx_object *o) {
   return false;
 }
 
-/* All versions of a name: dlopen@GLIBC_2.2.5 and dlopen@@GLIBC_2.34 mean the same. */
-static uint32_t add_name(struct ldx_object *o, uint32_t n, const char *text, const void *function) {
+/* All versions of a name (dlopen@GLIBC_2.2.5 and dlopen@@GLIBC_2.34 mean the same), or with `only` != 0 those
+ * whose function is at that address. */
+static uint32_t add_name(struct ldx_object *o, uint32_t n, const char *text, const void *function, uintptr_t only) {
   struct elf_name name = elf_name(text);
   struct elf_walk w;
   for (uint32_t i = elf_find_first(&o->dyn.sym, &name, &w); i; i = elf_find_next(&o->dyn.sym, &name, &w)) {
-    if (o->dyn.sym.sym[i].st_shndx == SHN_UNDEF)
+    const Elf64_Sym *s = &o->dyn.sym.sym[i];
+    if (s->st_shndx == SHN_UNDEF || (only && o->map.l_addr + s->st_value != only))
       continue;
     uint32_t at = n;
     for (; at > 0 && o->overrides[at - 1].index > i; at--)
@@ -74,9 +76,12 @@ bool ldx_prepare_overrides(struct ldx_object *o) {
     return false;
   uint32_t n = 0;
   for (size_t i = 0; i < LDX_COUNT(table); i++)
-    n = add_name(o, n, table[i].name, table[i].function);
-  for (unsigned i = 0; ldx_self.options.command && o->is_libc && i < LDX_EXE_WRAPPERS; i++)
-    n = add_name(o, n, ldx_exe_wrapper_name(i), ldx_exe_wrapper(i, o));
+    n = add_name(o, n, table[i].name, table[i].function, 0);
+  for (unsigned i = 0; ldx_self.options.command && o->is_libc && i < LDX_EXE_WRAPPERS; i++) {
+    const void *wrapper = ldx_exe_wrapper(i, o);
+    if (ldx_self.exe_real[i])
+      n = add_name(o, n, ldx_exe_wrapper_name(i), wrapper, ldx_self.exe_real[i]);
+  }
   o->override_count = n;
   return true;
 }

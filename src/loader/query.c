@@ -132,10 +132,11 @@ struct serinfo_walk {
 
 static void serinfo_each(void *arg, const char *dir, unsigned flag) {
   struct serinfo_walk *w = arg;
+  (void)flag;
   size_t n = strlen(dir) + 1;
   if (!w->counting && w->index < w->out->count) {
     w->out->path[w->index].name = memcpy(w->next, dir, n);
-    w->out->path[w->index].flags = flag;
+    w->out->path[w->index].flags = 0; /* as the system loader answers; the kind of folder is not told */
     w->next += n;
   }
   w->index++;

@@ -182,20 +182,17 @@ static bool apply_tls(struct relocator *r, const struct ldx_binding *b, const El
   if (!b->sym)
     return true;
   uint64_t value = b->sym->st_value + (uint64_t)rel->r_addend;
-  void *p = target(r, rel->r_offset, ldx_reloc_width(type));
+  uint64_t *p = target(r, rel->r_offset, 8);
   if (!p)
     return false;
   if (type == REL_DTPMOD)
     value = b->object->tls.modid;
-  if (type == REL_TPOFF || type == REL_TPOFF32) {
+  if (type == REL_TPOFF) {
     if (!need_static_tls(r, b->object))
       return false;
     value -= (uint64_t)b->object->tls.offset;
   }
-  if (type == REL_TPOFF32 || type == REL_DTPOFF32)
-    *(uint32_t *)p = (uint32_t)value;
-  else
-    *(uint64_t *)p = value;
+  *p = value;
   return true;
 }
 
@@ -218,62 +215,37 @@ static bool apply_copy(struct relocator *r, const struct ldx_binding *b, const E
   return true;
 }
 
-static bool store_narrow(struct relocator *r, const Elf64_Rela *rel, uint32_t type, uint64_t v) {
-  void *p = target(r, rel->r_offset, ldx_reloc_width(type));
+/* The 32-bit types: a value that does not fit is reported, and cut, as by the system loader. */
+static bool store32(struct relocator *r, const Elf64_Rela *rel, uint32_t type, uint64_t v) {
+  uint32_t *p = target(r, rel->r_offset, 4);
   if (!p)
     return false;
-  bool overflow = false;
-  switch (ldx_reloc_width(type)) {
-  case 4:
-    *(uint32_t *)p = (uint32_t)v;
-    overflow = type == REL_ABS32 || type == REL_SIZE32 ? v > UINT32_MAX : (int64_t)v != (int32_t)v;
-    break;
-  case 2:
-    *(uint16_t *)p = (uint16_t)v;
-    break;
-  default:
-    *(uint8_t *)p = (uint8_t)v;
-  }
+  *p = (uint32_t)v;
+  bool overflow = type == REL_PC32 ? (int64_t)v != (int32_t)v : v > UINT32_MAX;
   if (overflow) {
     const struct elf_symtab *t = &r->object->dyn.sym;
-    const char *name = elf_symbol_name(t, elf_symbol(t, ELF64_R_SYM(rel->r_info)));
-    ldx_print(2, "%s: Symbol `%s' causes overflow in R_X86_64_%s relocation\n", ldx_self.program_name, name,
-              type == REL_ABS32    ? "32"
-              : type == REL_SIZE32 ? "SIZE32"
-              : type == REL_ABS32S ? "32S"
-                                   : "PC32");
+    ldx_print(2, "%s: Symbol `%s' causes overflow in R_X86_64_%s relocation\n", ldx_self.program_name,
+              elf_symbol_name(t, elf_symbol(t, ELF64_R_SYM(rel->r_info))), type == REL_PC32 ? "PC32" : "32");
   }
   return true;
 }
 
 static bool apply_value(struct relocator *r, const struct ldx_binding *b, const Elf64_Rela *rel, uint32_t type) {
-  uint64_t value = ldx_binding_address(b) + (uint64_t)rel->r_addend;
-  uintptr_t place = r->bias + rel->r_offset;
+  uint64_t addend = (uint64_t)rel->r_addend, value = ldx_binding_address(b) + addend;
+  uint64_t size = (b->sym ? b->sym->st_size : 0) + addend;
   switch (type) {
   case REL_ABS32:
-  case REL_ABS32S:
-  case REL_ABS16:
-  case REL_ABS8:
-    return store_narrow(r, rel, type, value);
+    return store32(r, rel, type, value);
   case REL_PC32:
-  case REL_PLT32:
-  case REL_PC16:
-  case REL_PC8:
-    return store_narrow(r, rel, type, value - place);
+    return store32(r, rel, type, value - (r->bias + rel->r_offset));
   case REL_SIZE32:
-    return store_narrow(r, rel, type, (b->sym ? b->sym->st_size : 0) + (uint64_t)rel->r_addend);
-  case REL_SIZE64:
-    value = (b->sym ? b->sym->st_size : 0) + (uint64_t)rel->r_addend;
-    break;
-  case REL_PC64:
-    value -= place;
-    break;
+    return store32(r, rel, type, size);
   default:
     break;
   }
   uint64_t *p = target(r, rel->r_offset, 8);
   if (p)
-    *p = value;
+    *p = type == REL_SIZE64 ? size : value;
   return p;
 }
 
@@ -305,10 +277,9 @@ static bool apply(struct relocator *r, const Elf64_Rela *rel) {
     return false;
   if (type == REL_COPY)
     return apply_copy(r, &b, rel);
-  if (type == REL_DTPMOD || type == REL_DTPOFF || type == REL_TPOFF || type == REL_TLSDESC || type == REL_DTPOFF32 ||
-      type == REL_TPOFF32)
+  if (type == REL_DTPMOD || type == REL_DTPOFF || type == REL_TPOFF || type == REL_TLSDESC)
     return apply_tls(r, &b, rel, type);
-  if (is_ifunc(&b) && ldx_reloc_width(type) == 8 && type != REL_SIZE64 && type != REL_PC64) {
+  if (is_ifunc(&b) && ldx_reloc_width(type) == 8 && type != REL_SIZE64) {
     p = target(r, rel->r_offset, 8);
     return p && defer(r, p, b.object, ldx_binding_address(&b), type == REL_ABS ? rel->r_addend : 0);
   }

@@ -19,8 +19,6 @@ struct ldx_process ldx_self;
 extern const Elf64_Ehdr __ehdr_start __attribute__((visibility("hidden")));
 void _start(void);
 
-static struct ldx_handoff handoff;
-
 static void init_process(uintptr_t *stack) {
   ldx_heap_seed(&ldx_self.heap, ldx_self.seed, sizeof ldx_self.seed);
   ldx_read_stack(stack, &ldx_self.args);
@@ -109,7 +107,7 @@ static const char *find_in_path(const char *name) {
 
 static void open_program(const char *path, struct ldx_library_file *f, struct stat *st) {
   struct ldx_diag d = {.heap = &ldx_self.heap};
-  long fd = sys_open(path, O_RDONLY | O_CLOEXEC);
+  long fd = sys_open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK); /* a FIFO must not block */
   if (!ldx_sys_failed(fd)) {
     f->fd = (int)fd;
     long n = sys_read(f->fd, f->head, sizeof f->head);
@@ -147,6 +145,7 @@ static struct ldx_object *program_from_file(const char *path, struct ldx_load *l
     ldx_die(l->diag);
   }
   ldx_self.program_path = path;
+  o->dev = o->ino = 0; /* as when the kernel opened it: dlopen of its file does not mean the program */
   ldx_delete(o->map.l_name);
   o->map.l_name = ldx_strdup(&ldx_self.heap, "");
   return o;
@@ -170,8 +169,8 @@ static struct ldx_handoff *enter_static(struct ldx_object *o) {
   if (!o->entry || !elf_at_memory(&o->image, o->entry - o->map.l_addr, 1, PF_X))
     ldx_die_text("%s: no entry point", ldx_self.program_name);
   ldx_set_thread_pointer(&ldx_self.cpu, 0);
-  handoff = (struct ldx_handoff){o->entry, (uintptr_t)ldx_self.args.stack, 0};
-  return &handoff;
+  ldx_self.handoff = (struct ldx_handoff){o->entry, (uintptr_t)ldx_self.args.stack, 0};
+  return &ldx_self.handoff;
 }
 
 static void enlist(struct ldx_load *l, struct ldx_object *o) {
@@ -200,6 +199,8 @@ static void add_loader(struct ldx_load *l) {
   const char *name = ldx_self.options.command ? ldx_self.command_path : ldx_self.interp_name;
   struct ldx_object *o = adopt_ehdr(LDX_LOADER, name, &__ehdr_start, &d);
   ldx_self.loader_object = o;
+  const struct elf_segment *last = &o->image.segments[o->image.segment_count - 1];
+  o->map_end = ldx_align_up(o->map.l_addr + last->vaddr + last->filesz, LDX_PAGE); /* memory behind is the heap's */
   enlist(l, o);
 }
 
@@ -241,6 +242,7 @@ static void set_dt_debug(struct ldx_object *o) {
 }
 
 static void load_program(struct ldx_load *l) {
+  ldx_self.starting = true;
   ldx_self.r_debug.r_map = l->ns->first;
   set_dt_debug(l->root);
   ldx_r_debug_state(&ldx_self.r_debug, LDX_RT_ADD);
@@ -253,15 +255,17 @@ static struct ldx_handoff *run_program(struct ldx_load *l) {
   struct ldx_object *o = l->root;
   if (!o->entry || !elf_at_memory(&o->image, o->entry - o->map.l_addr, 1, PF_X))
     ldx_die_text("%s: no entry point", ldx_self.program_name);
-  ldx_self.started = true;
+  ldx_self.starting = false;
+  o->opens = 1;
   if (l->ns->libc)
     glibc_early_init(&ldx_self.glibc, l->ns->libc, true);
+  ldx_search_settle(&ldx_self.search);
   ldx_run_constructors(o->init_order.at, o->init_order.count);
   if (ldx_tracing(LDX_DEBUG_FILES))
     ldx_debug("\ninitialize program: %s\n\n\ntransferring control: %s\n", ldx_self.program_name,
               ldx_self.program_name);
-  handoff = (struct ldx_handoff){o->entry, (uintptr_t)ldx_self.args.stack, (uintptr_t)ldx_fini_all};
-  return &handoff;
+  ldx_self.handoff = (struct ldx_handoff){o->entry, (uintptr_t)ldx_self.args.stack, (uintptr_t)ldx_fini_all};
+  return &ldx_self.handoff;
 }
 
 static struct ldx_object *command(struct ldx_load *l) {
@@ -275,7 +279,7 @@ static struct ldx_object *command(struct ldx_load *l) {
   ldx_shift_arguments(a, first);
   if (ldx_self.options.argv0)
     ldx_set_argv0(a, ldx_self.options.argv0);
-  ldx_self.program_name = a->argv[0];
+  ldx_self.program_name = ldx_self.search.program_name = a->argv[0];
   struct ldx_object *o = program_from_file(path, l);
   dress_as_program(o, path);
   return o;
@@ -293,6 +297,7 @@ struct ldx_handoff *ldx_main(uintptr_t *stack) {
   if (ldx_self.options.debug & LDX_DEBUG_LIBS)
     ldx_self.search.trace = trace_search;
   bool as_command = a->auxv.entry == (uintptr_t)_start;
+  ldx_self.search.program_name = ldx_self.program_name;
   l.root = as_command ? command(&l) : program_from_kernel(&d);
   l.lazy = !ldx_self.options.bind_now;
   if (as_command && !needs_loader(l.root) && ldx_self.options.mode == LDX_RUN)

@@ -113,9 +113,16 @@ void ldx_collect(struct ldx_namespace *ns) {
   ldx_reclaim();
 }
 
+static bool is_loaded(const struct ldx_object *o) {
+  for (const struct ldx_object *i = ldx_self.base.first; i; i = i->map.l_next)
+    if (i == o)
+      return true;
+  return false;
+}
+
 bool ldx_close_object(struct ldx_object *o, struct ldx_diag *d) {
-  if (!o->opens)
-    return ldx_fail(d, LDX_DIAG_LOAD, 0, o->map.l_name, "shared object not open");
+  if (!is_loaded(o) || !o->opens)
+    return ldx_fail(d, LDX_DIAG_LOAD, 0, is_loaded(o) ? o->map.l_name : "", "shared object not open");
   if (--o->opens == 0 && o->dlopened)
     ldx_collect(o->ns);
   return true;

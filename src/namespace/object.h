@@ -119,6 +119,7 @@ struct ldx_object {
   struct ldx_object *loader;         /* the object that asked for it first: RPATH inheritance */
   struct ldx_object_list needed;     /* direct, in DT_NEEDED order */
   struct ldx_object_list init_order; /* roots: all of searchlist, dependencies last */
+  struct ldx_object *last_dependency; /* the latest one found or added */
   struct ldx_object_list reldeps;    /* bound to at run time, beyond the dependencies */
 
   /* Search (owned by search/) */
@@ -133,6 +134,7 @@ struct ldx_object {
   uint32_t opens; /* dlopen handles out */
   bool relocated, init_called, fini_called, global, nodelete, closing, removed;
   bool deps_done, faked, is_support, is_libc, initfirst;
+  bool indirect_access; /* GNU property: built to reach other objects' symbols only through the GOT */
   bool ld_readonly;  /* its dynamic section keeps offsets: it cannot be written */
   bool constructing; /* its constructors run now */
   bool dlopened;     /* loaded after start-up */

@@ -92,7 +92,7 @@ static int read_head(struct ldx_library_file *out) {
 /* Opens f->path and looks at the header: a file for other machines is passed over, a broken one is an error. */
 static enum verdict try_file(struct finding *f) {
   struct ldx_library_file *out = f->out;
-  long fd = sys_open(f->path, O_RDONLY | O_CLOEXEC);
+  long fd = sys_open(f->path, O_RDONLY | O_CLOEXEC | O_NONBLOCK); /* a FIFO must not block */
   if (ldx_sys_failed(fd)) {
     f->error = (int)-fd;
     return PASSED_OVER;

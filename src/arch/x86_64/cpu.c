@@ -5,6 +5,11 @@
 #include "base/lock.h"
 #include "base/sys.h"
 
+#ifndef DT_RELR
+#define DT_RELRSZ 35
+#define DT_RELR 36
+#endif
+
 enum { ARCH_SET_FS = 0x1002, HWCAP2_FSGSBASE = 1 << 1 };
 
 uintptr_t ldx_thread_pointer(void) {

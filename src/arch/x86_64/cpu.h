@@ -7,7 +7,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "elf/defs.h"
+#include <elf.h>
 
 /* Code that the program's code reaches directly. */
 void ldx_plt_stub(void);

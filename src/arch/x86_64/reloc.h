@@ -3,7 +3,7 @@
 #ifndef LDX_ARCH_X86_64_RELOC_H
 #define LDX_ARCH_X86_64_RELOC_H
 
-#include "elf/defs.h"
+#include <elf.h>
 
 #define REL_NONE R_X86_64_NONE           /* nothing */
 #define REL_RELATIVE R_X86_64_RELATIVE   /* B + A */
@@ -18,18 +18,9 @@
 #define REL_TPOFF R_X86_64_TPOFF64       /* offset from the thread pointer */
 #define REL_TLSDESC R_X86_64_TLSDESC     /* two words: function, argument */
 #define REL_ABS32 R_X86_64_32            /* S + A, 32 bits, zero-extended */
-#define REL_ABS32S R_X86_64_32S          /* S + A, 32 bits, sign-extended */
-#define REL_ABS16 R_X86_64_16
-#define REL_ABS8 R_X86_64_8
-#define REL_PC64 R_X86_64_PC64 /* S + A - P */
 #define REL_PC32 R_X86_64_PC32
-#define REL_PLT32 R_X86_64_PLT32 /* as PC32: the loader makes no PLT */
-#define REL_PC16 R_X86_64_PC16
-#define REL_PC8 R_X86_64_PC8
 #define REL_SIZE64 33 /* Z + A */
 #define REL_SIZE32 32
-#define REL_DTPOFF32 R_X86_64_DTPOFF32
-#define REL_TPOFF32 R_X86_64_TPOFF32
 
 /* How many bytes a type writes; 0: unknown type. */
 static inline unsigned ldx_reloc_width(uint32_t type) {
@@ -43,7 +34,6 @@ static inline unsigned ldx_reloc_width(uint32_t type) {
   case REL_DTPMOD:
   case REL_DTPOFF:
   case REL_TPOFF:
-  case REL_PC64:
   case REL_SIZE64:
     return 8;
   case REL_TLSDESC:
@@ -51,19 +41,9 @@ static inline unsigned ldx_reloc_width(uint32_t type) {
   case REL_COPY:
     return 1;
   case REL_ABS32:
-  case REL_ABS32S:
   case REL_PC32:
-  case REL_PLT32:
   case REL_SIZE32:
-  case REL_DTPOFF32:
-  case REL_TPOFF32:
     return 4;
-  case REL_ABS16:
-  case REL_PC16:
-    return 2;
-  case REL_ABS8:
-  case REL_PC8:
-    return 1;
   default:
     return 0;
   }
