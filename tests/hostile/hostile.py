@@ -33,6 +33,8 @@ ALL_BASES = ('lib-gnu.so', 'lib-sysv.so', 'lib-versions.so', 'lib-relr.so', 'lib
              'prog-pie', 'prog-relr', 'prog-copy', 'prog-freestanding', 'prog-static-pie')
 WAYS = ('program', 'needed', 'dlopened', 'list', 'interp')
 SHOWN_FAULTS = 20
+EXAMINED_CRASHES = 30
+GUESTS = (trial.GUEST, trial.GUEST_HANG, trial.OTHER)  # not faults, but written to --json: worth a look
 
 
 def message_prefix(loader):
@@ -46,15 +48,18 @@ class Report:
     def __init__(self, opts, loader):
         self.opts, self.loader = opts, loader
         self.prefix = message_prefix(loader)
+        # Who is to blame for a crash takes seconds to find out. The system loader has too many of them to ask.
+        self.examined = EXAMINED_CRASHES if self.prefix else 0
         self.counts = {way: dict.fromkeys(trial.VERDICTS, 0) for way in WAYS}
         self.files, self.faulty_files = 0, 0
-        self.faults = []
+        self.faults, self.guests = [], []
 
     def add(self, case, base, done, way, verdict, result):
         self.counts[way][verdict] += 1
-        if verdict in trial.FAULTS:
-            self.faults.append({'case': str(case), 'base': base, 'damage': done, 'way': way, 'verdict': verdict,
-                                'where': f'{result.image}+{result.offset:#x}', 'result': trial.describe(result)})
+        group = self.faults if verdict in trial.FAULTS else self.guests
+        if verdict in trial.FAULTS + GUESTS:
+            group.append({'case': str(case), 'base': base, 'damage': done, 'way': way, 'verdict': verdict,
+                          'where': f'{result.image}+{result.offset:#x}', 'result': trial.describe(result)})
 
     def total(self, verdict):
         return sum(counts[verdict] for counts in self.counts.values())
@@ -64,7 +69,7 @@ class Report:
 
     def summary(self):
         return {'loader': self.loader, 'seed': self.opts.seed, 'files': self.files, 'faulty_files': self.faulty_files,
-                'runs': self.tried(), 'by_way': self.counts, 'faults': self.faults}
+                'runs': self.tried(), 'by_way': self.counts, 'faults': self.faults, 'guests': self.guests}
 
     def print_table(self):
         tried = max(1, self.tried())
@@ -121,7 +126,7 @@ def try_file(opts, bench, report, case, base, done, accept=None):
     before = len(report.faults)
     for way in trial.ways_of(base):
         variant = case if isinstance(case, int) else 0
-        result = bench.run(way, base, variant)
+        result = bench.run(way, base, variant, examine=report.total(trial.CRASH) < report.examined)
         verdict = trial.judge(way, result, trial.expected(base, way), report.prefix)
         if accept and verdict not in trial.FAULTS and not accept(way, verdict):
             verdict = trial.BROKEN

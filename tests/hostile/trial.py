@@ -1,6 +1,7 @@
 """Tries one file in every way a loader can meet it, through the tracer, and judges what came of it."""
 
 import os
+import re
 import shutil
 import subprocess
 import tempfile
@@ -13,8 +14,11 @@ Expected = namedtuple('Expected', 'status out')
 
 SEPARATOR = '\x1f'
 VICTIM = 'libvictim.so'
-WARNING = 'no version information available'
 LINK_TO_LOADER = './ldx'  # what PT_INTERP of the bases says, and the kernel takes relative to the folder of the trial
+
+# What is said and then gone on from; worded and prefixed as the system loader does.
+WARNING = re.compile(r'no version information available|weak version .* not found|has different size in shared object'
+                     r'|causes overflow in .* relocation')
 
 # A verdict on one run. The last four are faults of the loader.
 SAME = 'same'            # as with the undamaged file
@@ -36,8 +40,8 @@ class Tracer:
         self.process = subprocess.Popen([os.path.abspath(path)], cwd=folder, env={'PATH': '/usr/bin:/bin'},
                                         stdin=subprocess.PIPE, stdout=subprocess.PIPE)
 
-    def run(self, loader, argv, address_space=0, files=0, call=0, errno=0):
-        words = [os.path.realpath(loader), address_space, files, call, errno, *argv]
+    def run(self, loader, argv, address_space=0, files=0, call=0, errno=0, examine=False):
+        words = [os.path.realpath(loader), address_space, files, call, errno, int(examine), *argv]
         self.process.stdin.write((SEPARATOR.join(str(word) for word in words) + '\n').encode())
         self.process.stdin.flush()
         answer = self.process.stdout.readline().decode().split()
@@ -122,10 +126,9 @@ def load_base(bases, name):
     return image.Image(name, bytes(data))
 
 
-def errors(text, prefix):
-    """The lines that are not the loader's warnings about versions, which stop nothing."""
-    lines = text.splitlines(keepends=True)
-    return ''.join(line for line in lines if not (line.startswith(prefix) and WARNING in line))
+def errors(text):
+    """The lines that are no warnings."""
+    return ''.join(line for line in text.splitlines(keepends=True) if not WARNING.search(line))
 
 
 def one_line(text, prefix):
@@ -137,7 +140,7 @@ def judge_exit(way, result, wanted, prefix):
         return SAME
     if result.where == 'exec' or result.number == 126 and result.err.startswith('exec: '):
         return REFUSED
-    said = errors(result.err, prefix)
+    said = errors(result.err)
     # ldd's users know 1 for "not a dynamic executable".
     if result.number == 127 or way == 'list' and result.number == 1:
         return CLEAN if one_line(said, prefix) else UNCLEAN
