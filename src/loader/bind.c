@@ -65,8 +65,7 @@ static bool check_protected(struct ldx_object *o, const struct ldx_sym_request *
   if (visibility(r->sym) != STV_PROTECTED || r->object == o || o->indirect_access)
     return true;
   bool copy = r->flags & LDX_SYM_COPY;
-  bool address = !(r->flags & LDX_SYM_PLT) && r->ref->st_shndx == SHN_UNDEF && r->ref->st_value &&
-                 ELF64_ST_TYPE(r->ref->st_info) == STT_FUNC;
+  bool address = r->ref->st_shndx == SHN_UNDEF && r->ref->st_value && ELF64_ST_TYPE(r->ref->st_info) == STT_FUNC;
   const char *name = r->name.text, *where = ldx_display_name(r->object);
   if (copy)
     ldx_print(2, "warning: copy relocation against non-copyable protected symbol `%s' in `%s'\n", name, where);

@@ -141,7 +141,9 @@ static inline bool ldx_tracing(uint32_t what) { return __builtin_expect(ldx_self
 void ldx_debug(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 void ldx_debug_text(const char *text);
 
-/* Prints the error to stderr and exits 127. */
+/* Prints the error to stderr as one line. */
+void ldx_print_error(const struct ldx_diag *d);
+/* The same, and exits 127. */
 _Noreturn void ldx_die(const struct ldx_diag *d);
 _Noreturn void ldx_die_text(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 /* The error as one line, without prefix; allocated on the heap. */

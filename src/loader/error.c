@@ -27,11 +27,15 @@ char *ldx_diag_line(const struct ldx_diag *d) {
   return line;
 }
 
-_Noreturn void ldx_die(const struct ldx_diag *d) {
+void ldx_print_error(const struct ldx_diag *d) {
   const char *object = d->object ? d->object : "", *text = d->text ? d->text : "out of memory";
   const char *name = ldx_self.program_name ? ldx_self.program_name : "";
   ldx_print(2, "ldx: %s%s%s%s%s%s%s%s\n", name, *name ? ": " : "", prefix(d), object, *object ? ": " : "", text,
             d->error ? ": " : "", d->error ? ldx_errno_text(d->error) : "");
+}
+
+_Noreturn void ldx_die(const struct ldx_diag *d) {
+  ldx_print_error(d);
   sys_exit(127);
 }
 

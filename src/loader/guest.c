@@ -57,24 +57,40 @@ bool ldx_place_startup(struct ldx_load *l) {
   return true;
 }
 
-static bool wants_exec_stack(const struct ldx_object *o) {
+/* An object without the header is taken to want what was usual before it existed. */
+bool ldx_wants_exec_stack(const struct ldx_object *o) {
   if (o->kind == LDX_VDSO || o->kind == LDX_LOADER || o->faked)
     return false;
   return !o->image.stack || (o->image.stack->p_flags & PF_X);
 }
 
-/* The kernel gave the stack the permissions that the program's header asks for (or ldx's, as a command);
- * a library may ask for more. */
+/* The kernel gave the stack the permissions that the program's header asks for (or ldx's, as a command); a
+ * program without the header gets executable stacks for its threads only; a library may ask for more. */
 static bool stack_permissions(struct ldx_load *l, bool *exec) {
-  *exec = false;
-  for (uint32_t i = 0; i < l->fresh.count; i++)
-    *exec = *exec || wants_exec_stack(l->fresh.at[i]);
-  if (!*exec || (!ldx_self.options.command && wants_exec_stack(l->root)))
+  const Elf64_Phdr *header = l->root->image.stack;
+  *exec = ldx_wants_exec_stack(l->root);
+  bool change = header && *exec && ldx_self.options.command;
+  for (uint32_t i = 0; !*exec && i < l->fresh.count; i++)
+    change = *exec = ldx_wants_exec_stack(l->fresh.at[i]);
+  if (!change)
     return true;
   uintptr_t page = ldx_align_down((uintptr_t)ldx_self.args.stack, LDX_PAGE);
   long r = sys_mprotect((void *)page, LDX_PAGE, PROT_READ | PROT_WRITE | PROT_EXEC | PROT_GROWSDOWN_);
   return !ldx_sys_failed(r) || ldx_fail(l->diag, LDX_DIAG_LOAD, (int)-r, ldx_display_name(l->root),
                                         "cannot enable executable stack as shared object requires");
+}
+
+/* A library loaded later that wants executable stacks: libc changes those of all threads. */
+bool ldx_extend_stacks(struct ldx_load *l) {
+  const struct glibc_state *g = &ldx_self.glibc;
+  bool wanted = false;
+  for (uint32_t i = 0; i < l->fresh.count; i++)
+    wanted = wanted || ldx_wants_exec_stack(l->fresh.at[i]);
+  if (l->startup || !wanted || !g->profile)
+    return true;
+  int r = glibc_make_stacks_executable(g);
+  return !r || ldx_fail(l->diag, LDX_DIAG_LOAD, r, ldx_display_name(l->root),
+                        "cannot enable executable stack as shared object requires");
 }
 
 static struct glibc_process describe(bool exec_stack) {
@@ -111,9 +127,24 @@ static char *new_main_thread(void) {
   return tcb;
 }
 
+/* Resolvers of libc call through these already. */
+static void redirect(void) {
+  static const struct glibc_services services = {
+      .lookup_symbol_x = (uintptr_t)ldx_guest_lookup,
+      .open = (uintptr_t)ldx_guest_open,
+      .close = (uintptr_t)ldx_guest_close,
+      .catch_error = (uintptr_t)ldx_catch_error,
+      .error_free = (uintptr_t)ldx_error_free,
+      .tls_get_addr_soft = (uintptr_t)ldx_guest_tls_soft,
+      .find_object = (uintptr_t)ldx_find_object,
+  };
+  glibc_redirect(&ldx_self.glibc, &services);
+}
+
+/* Before the other objects are relocated: COPY takes some of these variables' values. */
 bool ldx_prepare_libc(struct ldx_load *l) {
   bool exec_stack;
-  if (!stack_permissions(l, &exec_stack))
+  if (!stack_permissions(l, &exec_stack) || (ldx_self.support && !ldx_relocate_object(l, ldx_self.support)))
     return false;
   char *tcb = new_main_thread();
   if (!tcb)
@@ -124,25 +155,17 @@ bool ldx_prepare_libc(struct ldx_load *l) {
     glibc_sync_namespace(&ldx_self.glibc, l->ns);
     glibc_set_tunables(&ldx_self.glibc, p.envp, p.secure);
     glibc_init_main_thread(&ldx_self.glibc, tcb, &p);
+    redirect();
   }
   ldx_set_thread_pointer(&ldx_self.cpu, (uintptr_t)tcb);
   return true;
 }
 
-bool ldx_redirect_libc(struct ldx_load *l) {
+/* What had to wait for the resolvers. */
+bool ldx_settle_libc(struct ldx_load *l) {
   (void)l;
-  static const struct glibc_services services = {
-      .lookup_symbol_x = (uintptr_t)ldx_guest_lookup,
-      .open = (uintptr_t)ldx_guest_open,
-      .close = (uintptr_t)ldx_guest_close,
-      .catch_error = (uintptr_t)ldx_catch_error,
-      .error_free = (uintptr_t)ldx_error_free,
-      .tls_get_addr_soft = (uintptr_t)ldx_guest_tls_soft,
-      .find_object = (uintptr_t)ldx_find_object,
-  };
-  struct glibc_process p = describe(false);
   if (ldx_self.glibc.profile)
-    glibc_redirect(&ldx_self.glibc, &services, &p);
+    glibc_settle(&ldx_self.glibc, ldx_self.args.auxv.minsigstksz);
   /* Images may hold pointers that only now have their values. */
   ldx_tls_init_thread(&ldx_self.tls, (void *)ldx_thread_pointer());
   return true;

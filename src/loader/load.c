@@ -29,9 +29,9 @@ static bool versions(struct ldx_load *l) {
     if (!l->fresh.at[i]->faked && !ldx_read_versions(l, l->fresh.at[i]))
       return false;
   for (uint32_t i = 0; i < l->fresh.count; i++)
-    if (!l->fresh.at[i]->faked && l->fresh.at[i]->versions && !ldx_check_versions(l, l->fresh.at[i]))
+    if (!l->fresh.at[i]->faked && l->fresh.at[i]->versions && !ldx_check_versions(l, l->fresh.at[i]) && !l->startup)
       return false;
-  return true;
+  return !ldx_failed(l->diag);
 }
 
 static bool reserve(struct ldx_load *l) {
@@ -47,8 +47,6 @@ static bool reserve(struct ldx_load *l) {
 /* libc first, because resolvers call it; then the others, dependencies first; the program last (COPY). */
 static bool relocate(struct ldx_load *l) {
   const struct ldx_object_list *o = &l->root->init_order;
-  if (l->startup && ldx_self.support && !ldx_relocate_object(l, ldx_self.support))
-    return false;
   if (l->startup && l->ns->libc && !ldx_relocate_object(l, l->ns->libc))
     return false;
   for (uint32_t i = o->count; i-- > 0;)
@@ -127,11 +125,12 @@ static const struct {
     {"scopes", ldx_build_scopes, false},
     {"place", ldx_place_startup, true},
     {"reserve", reserve, false},
-    {"relocate", relocate, false},
     {"libc-prepare", ldx_prepare_libc, true},
+    {"relocate", relocate, false},
     {"ifunc", ldx_run_fixups, false},
-    {"libc-redirect", ldx_redirect_libc, true},
+    {"libc-settle", ldx_settle_libc, true},
     {"protect", protect, false},
+    {"stacks", ldx_extend_stacks, false},
     {"commit", commit, false},
 };
 

@@ -97,7 +97,9 @@ bool ldx_prepare_overrides(struct ldx_object *o);
 /* guest.c: the stages that only start-up has: static TLS, the guest libc's state. */
 bool ldx_place_startup(struct ldx_load *l);
 bool ldx_prepare_libc(struct ldx_load *l);
-bool ldx_redirect_libc(struct ldx_load *l);
+bool ldx_settle_libc(struct ldx_load *l);
+bool ldx_extend_stacks(struct ldx_load *l);
+bool ldx_wants_exec_stack(const struct ldx_object *o);
 
 /* init.c */
 void ldx_run_constructors(struct ldx_object *const *order, uint32_t count);

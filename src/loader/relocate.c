@@ -240,6 +240,9 @@ static bool apply_value(struct relocator *r, const struct ldx_binding *b, const 
     return store32(r, rel, type, value - (r->bias + rel->r_offset));
   case REL_SIZE32:
     return store32(r, rel, type, size);
+  case REL_PC64:
+    value -= r->bias + rel->r_offset;
+    break;
   default:
     break;
   }
@@ -250,8 +253,7 @@ static bool apply_value(struct relocator *r, const struct ldx_binding *b, const 
 }
 
 static bool unknown_type(struct relocator *r, uint32_t type) {
-  return ldx_fail(r->load->diag, LDX_DIAG_RELOC, 0, ldx_display_name(r->object), "unexpected reloc type 0x%02x",
-                  type);
+  return ldx_fail(r->load->diag, LDX_DIAG_LOAD, 0, ldx_display_name(r->object), "unexpected reloc type 0x%02x", type);
 }
 
 static bool apply(struct relocator *r, const Elf64_Rela *rel) {
@@ -279,7 +281,7 @@ static bool apply(struct relocator *r, const Elf64_Rela *rel) {
     return apply_copy(r, &b, rel);
   if (type == REL_DTPMOD || type == REL_DTPOFF || type == REL_TPOFF || type == REL_TLSDESC)
     return apply_tls(r, &b, rel, type);
-  if (is_ifunc(&b) && ldx_reloc_width(type) == 8 && type != REL_SIZE64) {
+  if (is_ifunc(&b) && ldx_reloc_width(type) == 8 && type != REL_SIZE64 && type != REL_PC64) {
     p = target(r, rel->r_offset, 8);
     return p && defer(r, p, b.object, ldx_binding_address(&b), type == REL_ABS ? rel->r_addend : 0);
   }

@@ -123,8 +123,17 @@ struct mm_map {
   uint32_t auxv_size, exe_fd;
 };
 
+/* The heap begins behind the program. A position-independent program was mapped below the heap that ldx has. */
+static uint64_t heap_start(const struct ldx_args *a, const struct elf_image *im) {
+  uint64_t brk = (uint64_t)LDX_SYS(SYS_brk, 0, 0, 0, 0, 0, 0), end = im->bias + im->end;
+  if (im->bias || !a->auxv.random)
+    return brk;
+  uint64_t pages = a->auxv.random[0] | (uint64_t)(a->auxv.random[1] & 0x1f) << 8; /* the kernel's 32 MiB */
+  return end + (1 + pages) * LDX_PAGE;
+}
+
 void ldx_tell_kernel(const struct ldx_args *a, const struct elf_image *im) {
-  uint64_t brk = (uint64_t)LDX_SYS(SYS_brk, 0, 0, 0, 0, 0, 0);
+  uint64_t brk = heap_start(a, im);
   const struct elf_segment *first = im->segments, *last = first + im->segment_count - 1;
   struct mm_map m = {.start_code = im->bias + first->vaddr,
                      .end_code = im->bias + first->vaddr + first->filesz,

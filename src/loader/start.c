@@ -173,6 +173,14 @@ static struct ldx_handoff *enter_static(struct ldx_object *o) {
   return &ldx_self.handoff;
 }
 
+/* A program without an interpreter needs nothing of a loader: the kernel starts it as it starts any. Only when
+ * it may not (no execute permission, say) is the image that was mapped here entered. */
+static struct ldx_handoff *run_static(struct ldx_object *o) {
+  const struct ldx_args *a = &ldx_self.args;
+  LDX_SYS(SYS_execve, ldx_self.program_path, a->argv, a->envp, 0, 0, 0);
+  return enter_static(o);
+}
+
 static void enlist(struct ldx_load *l, struct ldx_object *o) {
   o->ns = l->ns;
   o->pending = true;
@@ -301,7 +309,7 @@ struct ldx_handoff *ldx_main(uintptr_t *stack) {
   l.root = as_command ? command(&l) : program_from_kernel(&d);
   l.lazy = !ldx_self.options.bind_now;
   if (as_command && !needs_loader(l.root) && ldx_self.options.mode == LDX_RUN)
-    return enter_static(l.root);
+    return run_static(l.root);
   l.ns->program = l.root;
   ldx_self.interp_name = as_command ? NULL : program_interp(l.root);
   ldx_self.guest_interp = as_command ? program_interp(l.root) : LDX_DEFAULT_INTERP;

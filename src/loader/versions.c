@@ -96,6 +96,9 @@ static bool check_need(struct ldx_load *l, struct ldx_object *o, struct ldx_obje
     warn(l, from, what, o);
     return true;
   }
+  if (ldx_failed(l->diag)) /* start-up names them all */
+    ldx_print_error(l->diag);
+  ldx_diag_clear(l->diag);
   return ldx_fail(l->diag, LDX_DIAG_LOAD, 0, ldx_display_name(from), "version `%s' not found (required by %s)",
                   n->name, ldx_display_name(o));
 }
@@ -108,8 +111,8 @@ bool ldx_check_versions(struct ldx_load *l, struct ldx_object *o) {
     struct ldx_object *from = ldx_find_loaded(l, n.file);
     if (!from)
       continue;
-    if (!check_need(l, o, from, &n))
+    if (!check_need(l, o, from, &n) && !l->startup)
       return false;
   }
-  return true;
+  return !ldx_failed(l->diag);
 }

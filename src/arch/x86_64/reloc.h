@@ -18,6 +18,7 @@
 #define REL_TPOFF R_X86_64_TPOFF64       /* offset from the thread pointer */
 #define REL_TLSDESC R_X86_64_TLSDESC     /* two words: function, argument */
 #define REL_ABS32 R_X86_64_32            /* S + A, 32 bits, zero-extended */
+#define REL_PC64 R_X86_64_PC64           /* S + A - P */
 #define REL_PC32 R_X86_64_PC32
 #define REL_SIZE64 33 /* Z + A */
 #define REL_SIZE32 32
@@ -34,6 +35,7 @@ static inline unsigned ldx_reloc_width(uint32_t type) {
   case REL_DTPMOD:
   case REL_DTPOFF:
   case REL_TPOFF:
+  case REL_PC64:
   case REL_SIZE64:
     return 8;
   case REL_TLSDESC:

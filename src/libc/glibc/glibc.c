@@ -218,6 +218,8 @@ void glibc_set_globals(const struct glibc_state *g, const struct glibc_process *
   char *argv = ld_object(g, f->object._dl_argv), *end = ld_object(g, f->object.__libc_stack_end);
   char *secure = ld_object(g, f->object.__libc_enable_secure), *random = ld_object(g, f->object._dl_random);
   char *env = ld_object(g, f->object.__environ);
+  if (f->object.__stack_prot) /* what libc gives stacks if they ever become executable; sealed later */
+    put32(ld_object(g, f->object.__stack_prot), 0, 7 | 0x01000000 /* PROT_GROWSDOWN */);
   if (argv)
     put_ptr(argv, 0, p->argv);
   if (f->object._dl_argc)
@@ -232,7 +234,7 @@ void glibc_set_globals(const struct glibc_state *g, const struct glibc_process *
     put_ptr(random, 0, p->random);
 }
 
-void glibc_redirect(const struct glibc_state *g, const struct glibc_services *s, const struct glibc_process *p) {
+void glibc_redirect(const struct glibc_state *g, const struct glibc_services *s) {
   const struct glibc_profile *f = g->profile;
   const struct {
     uint16_t off;
@@ -250,11 +252,14 @@ void glibc_redirect(const struct glibc_state *g, const struct glibc_services *s,
   for (size_t i = 0; i < LDX_COUNT(all); i++)
     if (all[i].function)
       put64(g->ro, all[i].off, all[i].function);
-  /* ld-linux's initialisation measures the signal frame itself; the larger one is right. */
+}
+
+void glibc_settle(const struct glibc_state *g, uint64_t minsigstksz) {
+  const struct glibc_profile *f = g->profile;
   uint64_t min;
   memcpy(&min, g->ro + f->ro._dl_minsigstacksize, 8);
-  if (min < p->minsigstksz)
-    put64(g->ro, f->ro._dl_minsigstacksize, p->minsigstksz);
+  if (min < minsigstksz)
+    put64(g->ro, f->ro._dl_minsigstacksize, minsigstksz);
 }
 
 void glibc_early_init(const struct glibc_state *g, struct ldx_object *libc, bool initial) {
@@ -270,4 +275,17 @@ size_t glibc_tls_dtor_count(const struct glibc_state *g, const struct ldx_object
   if (g->profile && g->profile->map.l_tls_dtor_count != GLIBC_ABSENT)
     memcpy(&n, o->guest + g->profile->map.l_tls_dtor_count, sizeof n);
   return n;
+}
+
+int glibc_make_stacks_executable(const struct glibc_state *g) {
+  const struct glibc_profile *f = g->profile;
+  uint32_t flags = 0;
+  uint16_t off = f->global._dl_stack_flags;
+  if (off != GLIBC_ABSENT)
+    memcpy(&flags, g->global + off, 4);
+  if (off == GLIBC_ABSENT || (flags & PF_X) || !f->function._dl_make_stacks_executable)
+    return 0;
+  void *end;
+  memcpy(&end, ld_object(g, f->object.__libc_stack_end), sizeof end);
+  return ((int (*)(void **))(g->ld->map.l_addr + f->function._dl_make_stacks_executable))(&end);
 }

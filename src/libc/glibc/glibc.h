@@ -49,12 +49,16 @@ void glibc_sync_namespace(const struct glibc_state *g, const struct ldx_namespac
 void glibc_set_globals(const struct glibc_state *g, const struct glibc_process *p);
 /* Tunables from GLIBC_TUNABLES and their environment aliases, before ld-linux initialises itself. */
 void glibc_set_tunables(const struct glibc_state *g, char *const *envp, bool secure);
-/* After relocation of ld-linux and its initialisation. */
-void glibc_redirect(const struct glibc_state *g, const struct glibc_services *s, const struct glibc_process *p);
+/* After relocation of ld-linux, before any resolver runs. */
+void glibc_redirect(const struct glibc_state *g, const struct glibc_services *s);
+/* After ld-linux initialised itself: it measures the signal frame too, and the larger value is right. */
+void glibc_settle(const struct glibc_state *g, uint64_t minsigstksz);
 /* The main thread's descriptor at `tcb` (zeroed memory), and its registration with the kernel. */
 void glibc_init_main_thread(const struct glibc_state *g, char *tcb, const struct glibc_process *p);
 /* After constructors may run: libc's own early initialisation. */
 void glibc_early_init(const struct glibc_state *g, struct ldx_object *libc, bool initial);
+/* Executable stacks for all threads; 0 or an errno value. */
+int glibc_make_stacks_executable(const struct glibc_state *g);
 void glibc_set_tls(const struct glibc_state *g, const struct ldx_tls *tls);
 /* Live thread_local destructors pin an object. */
 size_t glibc_tls_dtor_count(const struct glibc_state *g, const struct ldx_object *o);

@@ -32,5 +32,6 @@ int main(void) {
   printf("not in the global scope: %d\n", dlsym(RTLD_DEFAULT, "__vdso_clock_gettime") == NULL);
   struct timespec now;
   struct timeval day;
-  printf("%d %d %d\n", clock_gettime(CLOCK_REALTIME, &now), gettimeofday(&day, NULL), time(NULL) + 1 >= day.tv_sec);
+  int a = clock_gettime(CLOCK_REALTIME, &now), b = gettimeofday(&day, NULL);
+  printf("%d %d %d\n", a, b, time(NULL) + 1 >= day.tv_sec);
 }
