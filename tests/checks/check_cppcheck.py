@@ -30,7 +30,8 @@ def main():
         "cppcheck", "--quiet", "-j2", "--error-exitcode=1", "--inline-suppr", "--std=c11", "--platform=unix64",
         "--enable=warning,performance,portability", f"--suppressions-list={HERE}/cppcheck.suppressions",
         "--template={file}:{line}: {severity}: {message} [{id}]", "-Isrc", "-Iinclude", "-I/usr/include/x86_64-linux-musl",
-        "-D__x86_64__=1", "-D__GNUC__=12", "-D__linux__=1", "-D_GNU_SOURCE=1", *files,
+        "-D__x86_64__=1", "-D__GNUC__=12", "-D__linux__=1", "-D_GNU_SOURCE=1",
+        "-D_Noreturn=__attribute__((noreturn))", *files,  # the one of the two spellings that cppcheck understands
     ]  # fmt: skip
     status = subprocess.run(command, cwd=root).returncode
     print(f"{len(files)} files, cppcheck says {'nothing' if status == 0 else 'what stands above'}")
