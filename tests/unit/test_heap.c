@@ -87,7 +87,7 @@ static void gives_large_blocks_back(void **state) {
   assert_int_equal(unmaps, 20);
 }
 
-/* Small blocks come from the first memory without asking the kernel, also where no thread pointer is set up. */
+/* Small blocks come from the first memory without asking the kernel. */
 static void lives_on_its_first_memory(void **state) {
   _Alignas(64) static char memory[8192];
   struct ldx_heap h = {0};
@@ -232,7 +232,21 @@ static void reuses_what_a_handler_freed(void **state) {
   assert_ptr_equal(ldx_heap_alloc(&h, 5000), p);
 }
 
-/* Real signals, as many as the kernel delivers, at any instruction. A heap that waits for itself hangs here. */
+/* Nobody will ever release this lock. A heap that waits for it hangs here. */
+static void never_waits_for_its_lock(void **state) {
+  struct ldx_heap h = {0};
+  void *before = ldx_heap_alloc(&h, 100);
+  h.lock = 1;
+  uint8_t *p = ldx_heap_alloc(&h, 100);
+  assert_true(all_zero(p, 100));
+  ldx_heap_free(&h, p);
+  ldx_heap_free(&h, before);
+  assert_int_equal(h.lock, 1);
+  h.lock = 0;
+  assert_ptr_equal(ldx_heap_alloc(&h, 100), before);
+}
+
+/* Real signals, as many as the kernel delivers, at any instruction. */
 static void allocate_in_handler(int signal) {
   int saved = errno;
   uint8_t *p = ldx_heap_alloc(&shared, 64);
@@ -326,6 +340,7 @@ int main(void) {
       CASE(serves_threads),
       CASE(may_interrupt_itself),
       CASE(reuses_what_a_handler_freed),
+      CASE(never_waits_for_its_lock),
       CASE(serves_signal_handlers),
       CASE(survives_fork),
       CASE(gives_up_lists_half_changed_by_fork),
