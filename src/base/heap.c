@@ -14,14 +14,22 @@ struct block {
 };
 enum { MIN_SHIFT = 5, LARGE = 100, ALIGNED = 101 };
 #define CHUNK (256 * 1024ul)
+#define LARGEST (64 * 1024ul) /* of the classes */
 
-static size_t class_size(unsigned cls) { return (size_t)1 << (cls + MIN_SHIFT); }
+/* Two classes for every doubling: 32, 48, 64, 96, 128, ... A free block stands in the largest class that it
+ * fills; blocks are cut from the chunk exactly as large as asked for. */
+static size_t class_size(unsigned cls) { return (size_t)(2 + (cls & 1)) << (cls / 2 + MIN_SHIFT - 1); }
 
-static unsigned class_of(size_t size) {
+static unsigned class_above(size_t size) {
   unsigned cls = 0;
   while (class_size(cls) < size)
     cls++;
   return cls;
+}
+
+static unsigned class_below(size_t size) {
+  unsigned cls = class_above(size);
+  return class_size(cls) == size ? cls : cls - 1;
 }
 
 static void *map_pages(size_t size) {
@@ -53,8 +61,8 @@ static void drain_deferred(struct ldx_heap *h) {
   }
 }
 
-static struct block *carve(struct ldx_heap *h, unsigned cls) {
-  size_t size = class_size(cls);
+static struct block *carve(struct ldx_heap *h, size_t need) {
+  size_t size = ldx_align_up(need < class_size(0) ? class_size(0) : need, 16);
   if ((size_t)(h->chunk_end - h->chunk) < size) {
     char *c = map_pages(CHUNK);
     if (!c)
@@ -64,7 +72,7 @@ static struct block *carve(struct ldx_heap *h, unsigned cls) {
   }
   struct block *b = (struct block *)h->chunk;
   h->chunk += size;
-  b->cls = cls;
+  b->cls = class_below(size);
   return b;
 }
 
@@ -84,18 +92,18 @@ void *ldx_heap_alloc(struct ldx_heap *h, size_t size) {
   size_t need = size + sizeof(struct block);
   if (need < size)
     return NULL;
-  if (need > class_size(LDX_HEAP_CLASSES - 1) || !enter(h))
+  if (need > LARGEST || !enter(h))
     return alloc_large(need);
   drain_deferred(h);
-  unsigned cls = class_of(need);
+  unsigned cls = class_above(need);
   struct block *b = h->free_list[cls];
   if (b) {
     h->free_list[cls] = *(void **)(b + 1);
     leave(h);
-    memset(b + 1, 0, class_size(cls) - sizeof *b);
+    memset(b + 1, 0, need - sizeof *b);
     return b + 1;
   }
-  b = carve(h, cls); /* fresh pages are zero already */
+  b = carve(h, need); /* fresh pages are zero already */
   leave(h);
   return b ? b + 1 : NULL;
 }

@@ -9,7 +9,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define LDX_HEAP_CLASSES 14
+#define LDX_HEAP_CLASSES 28
 
 struct ldx_heap {
   uint32_t lock; /* 1: a call is at work on the lists */

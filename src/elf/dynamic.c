@@ -116,6 +116,7 @@ static enum elf_error read_gnu_hash(const struct elf_image *im, struct elf_dynam
   t->bloom_shift = h[3];
   t->buckets = (const uint32_t *)((const uint8_t *)h + bloom_end);
   t->nbuckets = nbuckets;
+  t->bucket_magic = elf_magic(nbuckets);
   t->symbias = symbias;
   t->chain = (const uint32_t *)((const uint8_t *)h + bucket_end);
   uint64_t limit = (room - bucket_end) / 4;

@@ -102,6 +102,7 @@ struct ldx_process {
   struct ldx_rlock lock; /* the writer lock */
   struct ldx_tls tls;
   struct ldx_library_search search;
+  struct ldx_fd_batch closing;
 
   struct ldx_namespace base;
   struct ldx_unique_table base_unique;

@@ -99,6 +99,7 @@ struct ldx_object *ldx_open(const char *name, int mode, const void *caller, stru
       if (ldx_tracing(LDX_DEBUG_FILES))
         ldx_debug("opening file=%s [%ld]; direct_opencount=%u\n", ldx_display_name(o), o->ns->id, o->opens);
     }
+    ldx_close_flush(&ldx_self.closing);
     ldx_search_settle(&ldx_self.search);
     ldx_reclaim();
   }

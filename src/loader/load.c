@@ -160,6 +160,7 @@ static void finish(struct ldx_load *l) {
 
 bool ldx_run_load(struct ldx_load *l, bool (*discover)(struct ldx_load *)) {
   bool ok = discover(l);
+  ldx_close_flush(&ldx_self.closing);
   for (size_t i = 0; ok && i < LDX_COUNT(stages); i++)
     if (!stages[i].startup_only || l->startup)
       ok = stages[i].run(l);

@@ -20,6 +20,12 @@ struct ldx_fixups {
   size_t count, room;
 };
 
+/* What a reference binds to. */
+struct ldx_binding {
+  const Elf64_Sym *sym;      /* NULL: weak undefined */
+  struct ldx_object *object; /* definer */
+  uintptr_t override;        /* ldx's own function instead, or 0 */
+};
 struct ldx_load {
   struct ldx_namespace *ns;
   struct ldx_diag *diag;
@@ -73,12 +79,7 @@ bool ldx_run_fixups(struct ldx_load *l);
 bool ldx_protect_relro(struct ldx_object *o, struct ldx_diag *d);
 uintptr_t ldx_call_resolver(uintptr_t resolver);
 
-/* bind.c: what a reference binds to. */
-struct ldx_binding {
-  const Elf64_Sym *sym;      /* NULL: weak undefined */
-  struct ldx_object *object; /* definer */
-  uintptr_t override;        /* ldx's own function instead, or 0 */
-};
+/* bind.c */
 bool ldx_bind(struct ldx_object *o, uint64_t symidx, uint32_t flags, struct ldx_diag *d, struct ldx_binding *out);
 /* The address of a definition; an indirect function's resolver is not called. */
 static inline uintptr_t ldx_binding_address(const struct ldx_binding *b) {

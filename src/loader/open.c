@@ -122,7 +122,7 @@ struct ldx_object *ldx_load_object(struct ldx_load *l, const char *name, struct 
   if (ldx_find(&ldx_self.search, &request, &f, l->diag) != LDX_FOUND)
     return NULL;
   o = map_found(l, &f, name, loader, mode);
-  sys_close(f.fd);
+  ldx_close_later(&ldx_self.closing, f.fd);
   ldx_delete(f.path);
   return o;
 }

@@ -101,17 +101,18 @@ static uint32_t class_of(uint32_t type) {
   }
 }
 
-/* The same symbol often comes several times in a row. */
-static bool bind(struct relocator *r, const Elf64_Rela *rel, uint32_t type, struct ldx_binding *out) {
+/* Linkers sort relocations by symbol: the same one comes several times in a row. */
+static bool bind(struct relocator *r, const Elf64_Rela *rel, uint32_t type, const struct ldx_binding **out) {
   uint64_t index = ELF64_R_SYM(rel->r_info);
   uint32_t flags = class_of(type);
-  if (index != r->last_index || flags != r->last_flags) {
-    if (!ldx_bind(r->object, index, flags, r->load->diag, &r->last))
-      return false;
-    r->last_index = index;
-    r->last_flags = flags;
-  }
-  *out = r->last;
+  *out = &r->last;
+  if (index == r->last_index && flags == r->last_flags)
+    return true;
+  r->last_index = UINT64_MAX;
+  if (!ldx_bind(r->object, index, flags, r->load->diag, &r->last))
+    return false;
+  r->last_index = index;
+  r->last_flags = flags;
   return true;
 }
 
@@ -120,7 +121,7 @@ static bool defer(struct relocator *r, void *where, struct ldx_object *definer, 
   if (!elf_at_memory(&definer->image, resolver - definer->map.l_addr, 1, PF_X))
     return fail(r, "resolver of an indirect function outside executable segments");
   if (f->count == f->room) {
-    size_t room = f->room ? f->room * 2 : 256;
+    size_t room = f->room ? f->room * 2 : 64;
     struct ldx_fixup *p = ldx_new(room * sizeof *p);
     if (!p)
       return ldx_fail(r->load->diag, LDX_DIAG_LOAD, 12, ldx_display_name(r->object), "cannot allocate memory");
@@ -258,7 +259,7 @@ static bool unknown_type(struct relocator *r, uint32_t type) {
 
 static bool apply(struct relocator *r, const Elf64_Rela *rel) {
   uint32_t type = ELF64_R_TYPE(rel->r_info);
-  struct ldx_binding b = {0};
+  const struct ldx_binding *b;
   uint64_t *p;
   switch (type) {
   case REL_NONE:
@@ -278,26 +279,40 @@ static bool apply(struct relocator *r, const Elf64_Rela *rel) {
   if (!bind(r, rel, type, &b))
     return false;
   if (type == REL_COPY)
-    return apply_copy(r, &b, rel);
+    return apply_copy(r, b, rel);
   if (type == REL_DTPMOD || type == REL_DTPOFF || type == REL_TPOFF || type == REL_TLSDESC)
-    return apply_tls(r, &b, rel, type);
-  if (is_ifunc(&b) && ldx_reloc_width(type) == 8 && type != REL_SIZE64 && type != REL_PC64) {
+    return apply_tls(r, b, rel, type);
+  if (is_ifunc(b) && ldx_reloc_width(type) == 8 && type != REL_SIZE64 && type != REL_PC64) {
     p = target(r, rel->r_offset, 8);
-    return p && defer(r, p, b.object, ldx_binding_address(&b), type == REL_ABS ? rel->r_addend : 0);
+    return p && defer(r, p, b->object, ldx_binding_address(b), type == REL_ABS ? rel->r_addend : 0);
   }
   if (type == REL_GOT || type == REL_PLT) {
     p = target(r, rel->r_offset, 8);
     if (p)
-      *p = ldx_binding_address(&b) + (type == REL_GOT ? (uint64_t)rel->r_addend : 0);
+      *p = ldx_binding_address(b) + (type == REL_GOT ? (uint64_t)rel->r_addend : 0);
     return p;
   }
-  return apply_value(r, &b, rel, type);
+  return apply_value(r, b, rel, type);
+}
+
+/* Symbols and their names lie scattered: have them fetched before their turn comes. */
+static inline void look_ahead(const struct elf_symtab *s, const struct elf_relas *t, uint64_t i) {
+  enum { SYMBOL = 16, NAME = 8 };
+  if (i + SYMBOL >= t->count)
+    return;
+  ldx_prefetch(&s->sym[ELF64_R_SYM(t->at[i + SYMBOL].r_info)]);
+  const Elf64_Sym *next = elf_symbol(s, ELF64_R_SYM(t->at[i + NAME].r_info));
+  if (next)
+    ldx_prefetch(s->str + next->st_name);
 }
 
 static bool apply_all(struct relocator *r, const struct elf_relas *t, uint64_t from) {
-  for (uint64_t i = from; i < t->count; i++)
+  const struct elf_symtab *s = &r->object->dyn.sym;
+  for (uint64_t i = from; i < t->count; i++) {
+    look_ahead(s, t, i);
     if (!apply(r, &t->at[i]))
       return false;
+  }
   return true;
 }
 
@@ -384,31 +399,26 @@ bool ldx_relocate_object(struct ldx_load *l, struct ldx_object *o) {
 }
 
 uintptr_t ldx_call_resolver(uintptr_t resolver) {
+  if (!__atomic_load_n(&ldx_self.cpu.xsave_size, __ATOMIC_ACQUIRE))
+    ldx_cpu_measure(&ldx_self.cpu);
   return ldx_call_xsave((uintptr_t(*)(void))resolver, ldx_self.cpu.xsave_mask, ldx_self.cpu.xsave_size);
 }
 
-/* A resolver's answer does not change during a load: ask each once. */
+/* A resolver's answer does not change during a load: the latest ones are remembered. */
 bool ldx_run_fixups(struct ldx_load *l) {
-  enum { MEMO = 512 };
+  enum { MEMO = 64 };
   struct {
     uintptr_t resolver, value;
-  } *memo = ldx_new(MEMO * sizeof *memo);
+  } memo[MEMO] = {0};
   for (size_t i = 0; i < l->fixups.count; i++) {
     const struct ldx_fixup *f = &l->fixups.at[i];
     size_t slot = (f->resolver >> 4) % MEMO;
-    uintptr_t value;
-    if (memo && memo[slot].resolver == f->resolver) {
-      value = memo[slot].value;
-    } else {
-      value = ((uintptr_t(*)(void))f->resolver)();
-      if (memo) {
-        memo[slot].resolver = f->resolver;
-        memo[slot].value = value;
-      }
+    if (memo[slot].resolver != f->resolver) {
+      memo[slot].value = ((uintptr_t(*)(void))f->resolver)();
+      memo[slot].resolver = f->resolver;
     }
-    *(uint64_t *)f->where = value + (uint64_t)f->addend;
+    *(uint64_t *)f->where = memo[slot].value + (uint64_t)f->addend;
   }
-  ldx_delete(memo);
   return true;
 }
 

@@ -28,6 +28,7 @@ static void init_process(uintptr_t *stack) {
   ldx_set_thread_pointer(&ldx_self.cpu, (uintptr_t)ldx_self.early_tcb);
   ldx_self.tls.heap = &ldx_self.heap;
   ldx_self.search.heap = &ldx_self.heap;
+  ldx_self.search.closing = &ldx_self.closing;
   ldx_self.base_unique.heap = &ldx_self.heap;
   ldx_self.base.unique = &ldx_self.base_unique;
   ldx_r_debug_init(&ldx_self.r_debug, (uintptr_t)&__ehdr_start);
@@ -139,7 +140,7 @@ static struct ldx_object *program_from_file(const char *path, struct ldx_load *l
   open_program(path, &f, &st);
   note_exe_path(f.fd);
   struct ldx_object *o = ldx_map_file(l, &f, &st, LDX_PROGRAM);
-  sys_close(f.fd);
+  ldx_close_later(&ldx_self.closing, f.fd);
   if (!o) {
     ldx_self.program_name = "";
     ldx_die(l->diag);
@@ -176,6 +177,7 @@ static struct ldx_handoff *enter_static(struct ldx_object *o) {
 /* A program without an interpreter needs nothing of a loader: the kernel starts it as it starts any. Only when
  * it may not (no execute permission, say) is the image that was mapped here entered. */
 static struct ldx_handoff *run_static(struct ldx_object *o) {
+  ldx_close_flush(&ldx_self.closing);
   const struct ldx_args *a = &ldx_self.args;
   LDX_SYS(SYS_execve, ldx_self.program_path, a->argv, a->envp, 0, 0, 0);
   return enter_static(o);

@@ -116,11 +116,11 @@ struct ldx_object {
   struct ldx_scope_slot self;       /* only itself: DT_SYMBOLIC, lookups in one object */
 
   /* Dependencies */
-  struct ldx_object *loader;         /* the object that asked for it first: RPATH inheritance */
-  struct ldx_object_list needed;     /* direct, in DT_NEEDED order */
-  struct ldx_object_list init_order; /* roots: all of searchlist, dependencies last */
+  struct ldx_object *loader;          /* the object that asked for it first: RPATH inheritance */
+  struct ldx_object_list needed;      /* direct, in DT_NEEDED order */
+  struct ldx_object_list init_order;  /* roots: all of searchlist, dependencies last */
   struct ldx_object *last_dependency; /* the latest one found or added */
-  struct ldx_object_list reldeps;    /* bound to at run time, beyond the dependencies */
+  struct ldx_object_list reldeps;     /* bound to at run time, beyond the dependencies */
 
   /* Search (owned by search/) */
   struct ldx_search_dirs *rpath, *runpath;
@@ -135,12 +135,12 @@ struct ldx_object {
   bool relocated, init_called, fini_called, global, nodelete, closing, removed;
   bool deps_done, faked, is_support, is_libc, initfirst;
   bool indirect_access; /* GNU property: built to reach other objects' symbols only through the GOT */
-  bool ld_readonly;  /* its dynamic section keeps offsets: it cannot be written */
-  bool constructing; /* its constructors run now */
-  bool dlopened;     /* loaded after start-up */
-  bool pending;      /* belongs to a load that has not been committed */
-  int visit;         /* scratch of graph walks */
-  int index;         /* scratch of graph walks */
+  bool ld_readonly;     /* its dynamic section keeps offsets: it cannot be written */
+  bool constructing;    /* its constructors run now */
+  bool dlopened;        /* loaded after start-up */
+  bool pending;         /* belongs to a load that has not been committed */
+  int visit;            /* scratch of graph walks */
+  int index;            /* scratch of graph walks */
 };
 
 _Static_assert(offsetof(struct ldx_object, map.l_prev) == 32, "link_map's public prefix");

@@ -4,6 +4,7 @@
 #include <string.h>
 #include <sys/mman.h>
 
+#include "base/fds.h"
 #include "base/sys.h"
 
 static const char old_magic[] = "ld.so-1.7.0";
@@ -121,7 +122,7 @@ static void map(struct ldx_ldcache *c, int fd) {
   c->mtime_nsec = st.st_mtim.tv_nsec;
 }
 
-void ldx_ldcache_load(struct ldx_ldcache *c, const char *path) {
+void ldx_ldcache_load(struct ldx_ldcache *c, const char *path, struct ldx_fd_batch *closing) {
   struct stat st;
   if (c->current)
     return;
@@ -130,7 +131,7 @@ void ldx_ldcache_load(struct ldx_ldcache *c, const char *path) {
     long fd = sys_open(path, O_RDONLY | O_CLOEXEC);
     if (!ldx_sys_failed(fd)) {
       map(c, (int)fd);
-      sys_close((int)fd);
+      ldx_close_later(closing, (int)fd);
     }
   }
   c->current = true;

@@ -93,6 +93,10 @@ static int read_head(struct ldx_library_file *out) {
 static enum verdict try_file(struct finding *f) {
   struct ldx_library_file *out = f->out;
   long fd = sys_open(f->path, O_RDONLY | O_CLOEXEC | O_NONBLOCK); /* a FIFO must not block */
+  if (fd == -EMFILE && f->s->closing && f->s->closing->count) {
+    ldx_close_flush(f->s->closing);
+    fd = sys_open(f->path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+  }
   if (ldx_sys_failed(fd)) {
     f->error = (int)-fd;
     return PASSED_OVER;
@@ -236,7 +240,7 @@ static enum verdict try_cache(struct finding *f) {
   if (s->inhibit_cache || (f->request->mode == LDX_FIND_PRELOAD && s->secure))
     return PASSED_OVER;
   ldx_trace(s, " search cache=%s", file);
-  ldx_ldcache_load(&s->state->cache, file);
+  ldx_ldcache_load(&s->state->cache, file, s->closing);
   const char *path = ldx_ldcache_find(&s->state->cache, f->request->name, hwcaps_for_cache, s);
   if (!path)
     return PASSED_OVER;

@@ -26,26 +26,25 @@ void ldx_set_thread_pointer(const struct ldx_cpu *cpu, uintptr_t tp) {
 }
 
 /* The tile registers of AMX are left out: no function passes arguments in them, and they would cost 8 KiB. */
-static void size_xsave(struct ldx_cpu *cpu) {
+void ldx_cpu_measure(struct ldx_cpu *cpu) {
   unsigned a, b, c, d, low, high;
-  cpu->xsave_size = 512;
-  if (!__get_cpuid(1, &a, &b, &c, &d) || !(c & bit_OSXSAVE))
+  uint64_t size = 576;
+  if (!__get_cpuid(1, &a, &b, &c, &d) || !(c & bit_OSXSAVE)) {
+    __atomic_store_n(&cpu->xsave_size, 512, __ATOMIC_RELEASE);
     return;
+  }
   __asm__ volatile("xgetbv" : "=a"(low), "=d"(high) : "c"(0));
   cpu->xsave_mask = (low | (uint64_t)high << 32) & ~(3ull << 17);
-  cpu->xsave_size = 576;
   for (unsigned i = 2; i < 63; i++) {
     if (!(cpu->xsave_mask >> i & 1) || !__get_cpuid_count(0xd, i, &a, &b, &c, &d))
       continue;
-    if (b + a > cpu->xsave_size)
-      cpu->xsave_size = b + a;
+    if (b + a > size)
+      size = b + a;
   }
+  __atomic_store_n(&cpu->xsave_size, size, __ATOMIC_RELEASE);
 }
 
-void ldx_cpu_init(struct ldx_cpu *cpu, uint64_t hwcap2) {
-  cpu->fsgsbase = hwcap2 & HWCAP2_FSGSBASE;
-  size_xsave(cpu);
-}
+void ldx_cpu_init(struct ldx_cpu *cpu, uint64_t hwcap2) { cpu->fsgsbase = hwcap2 & HWCAP2_FSGSBASE; }
 
 void ldx_relocate_self(uintptr_t *stack, uintptr_t base, const Elf64_Dyn *dynamic) {
   const Elf64_Rela *rela = NULL;

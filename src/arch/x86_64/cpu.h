@@ -29,8 +29,10 @@ void ldx_relocate_self(uintptr_t *stack, uintptr_t base, const Elf64_Dyn *dynami
 struct ldx_cpu {
   bool fsgsbase;
   uint64_t xsave_mask; /* 0: FXSAVE only */
-  uint64_t xsave_size;
+  uint64_t xsave_size; /* 0: not measured yet */
 };
+/* Measures the vector state; late, because CPUID traps on virtual machines. */
+void ldx_cpu_measure(struct ldx_cpu *cpu);
 void ldx_cpu_init(struct ldx_cpu *cpu, uint64_t hwcap2);
 void ldx_set_thread_pointer(const struct ldx_cpu *cpu, uintptr_t tp);
 
@@ -40,6 +42,9 @@ static inline void *ldx_thread_dtv(void) {
   __asm__ volatile("mov %%fs:8, %0" : "=r"(p));
   return p;
 }
+
+/* Fetches a cache line that will be read soon; never faults. (The compiler's builtin is empty without SSE.) */
+static inline void ldx_prefetch(const void *p) { __asm__ volatile("prefetcht0 %0" ::"m"(*(const char *)p)); }
 
 /* Fixed layout of a thread control block that every libc on this CPU shares. */
 enum { LDX_TCB_SELF = 0, LDX_TCB_DTV = 8, LDX_TCB_SELF2 = 16, LDX_TCB_GUARD = 0x28, LDX_TCB_POINTER_GUARD = 0x30 };
