@@ -14,7 +14,12 @@ NORMALISATIONS = (
 )
 
 
+# When a program cannot be started, both loaders say the same of it, each under its own name.
+LOADERS_OWN = re.compile(r'^(?:ldx: (?P<ldx>[^\n:]+)|(?P<system>[^\n:]+): error while loading shared libraries): ', re.M)
+
+
 def normalise(text):
+    text = LOADERS_OWN.sub(lambda match: f"<loader>: {match['ldx'] or match['system']}: ", text)
     for _, pattern, replacement in NORMALISATIONS:
         text = pattern.sub(replacement, text)
     return text

@@ -9,7 +9,7 @@ the machine (sandbox.py), so none is left out; it needs root or unprivileged use
   sweep.py --ldx build/src/ldx                       all programs of PATH, /usr, /opt (minutes)
   sweep.py --ldx build/src/ldx --sample 60 --seed 7  a random sample
   sweep.py --ldx build/src/ldx --only /usr/bin/git   chosen programs
-  sweep.py --ldx build/src/ldx --ldd --libraries     only `--list`, for all programs and all shared libraries
+  sweep.py --ldx build/src/ldx --ldd --libraries     only what ldd shows, for all programs and libraries
 
 The exit status is 1 when a stable program behaves differently under ldx.
 """
@@ -19,7 +19,6 @@ import json
 import multiprocessing
 import os
 import random
-import re
 import shutil
 import subprocess
 import sys
@@ -32,6 +31,7 @@ SYSTEM_LOADER = '/lib64/ld-linux-x86-64.so.2'
 DEEP_FOLDERS = ('/usr', '/opt', '/bin', '/sbin', '/lib', '/lib64')
 ARGUMENTS = ('--version', '--help')
 WAYS = ('command', 'interp')
+LIST_WAYS = ('--list', 'LD_TRACE_LOADED_OBJECTS')
 SHOWN_CASES, SHOWN_LINES = 10, 6
 # On the one folder that lives as long as the sandbox; the names must fit where PT_INTERP named the system loader.
 LDX_INSIDE, PATCHED_INSIDE = f'{sandbox.KEPT_FOLDER}/ldx', f'{sandbox.KEPT_FOLDER}/patched'
@@ -92,19 +92,22 @@ def sweep_program(program):
 
 # --- --list ---------------------------------------------------------------------------------------------------------
 
-def list_outcome(loader, path):
-    done = subprocess.run([loader, '--list', path], stdin=subprocess.DEVNULL, capture_output=True, text=True,
-                          errors='backslashreplace', env={'PATH': '/usr/bin:/bin'}, check=False)
-    # The two loaders name themselves and the program differently before the same message.
-    err = re.sub(r'^(?:ldx: |[^:\n]*: error while loading shared libraries: )', 'loader: ', done.stderr, flags=re.M)
-    return sandbox.Outcome(f'exit {done.returncode}', done.stdout, err)
+def list_outcome(loader, path, way):
+    """way: the option --list, or the environment variable through which ldd asks for the same."""
+    options, extra = (['--list'], {}) if way == '--list' else ([], {way: '1'})
+    done = subprocess.run([loader, *options, path], stdin=subprocess.DEVNULL, capture_output=True, text=True,
+                          errors='backslashreplace', env={'PATH': '/usr/bin:/bin', **extra}, check=False)
+    return sandbox.Outcome(f'exit {done.returncode}', done.stdout, done.stderr)
 
 
 def list_file(job):
     ldx, path = job
-    expected = list_outcome(SYSTEM_LOADER, path)
-    found = judge.differences(expected, list_outcome(ldx, path))
-    return path, {'--list': {'stable': True, 'status': expected.status, 'plain': [], 'list': found}}
+    cases = {}
+    for way in LIST_WAYS:
+        expected = list_outcome(SYSTEM_LOADER, path, way)
+        found = judge.differences(expected, list_outcome(ldx, path, way))
+        cases[way] = {'stable': True, 'status': expected.status, 'plain': [], 'list': found}
+    return path, cases
 
 
 # --- report ---------------------------------------------------------------------------------------------------------
@@ -196,7 +199,7 @@ def options():
     parser.add_argument('--seed', type=int, default=1, help='which sample')
     parser.add_argument('--only', nargs='+', metavar='FILE', help='these files alone')
     parser.add_argument('--under', action='append', default=[], metavar='DIR', help='one more folder to search')
-    parser.add_argument('--ldd', action='store_true', help='compare the output of --list; runs no program')
+    parser.add_argument('--ldd', action='store_true', help='compare the output of --list and of LD_TRACE_LOADED_OBJECTS; runs no program')
     parser.add_argument('--libraries', action='store_true', help='with --ldd: shared libraries too')
     parser.add_argument('--limit', type=float, default=10, metavar='SECONDS', help='time for one run (default 10)')
     parser.add_argument('--jobs', type=int, default=1, metavar='N', help='programs tried at once (default 1)')
