@@ -265,7 +265,7 @@ class Runner:
             return ['/bin/sh', '-c', case.script.replace('@DIR@', str(self.scratch.folder))]
         words = [word.replace('@DIR@', str(self.scratch.folder)) for word in case.run]
         if mode == 'command' and case.command:
-            return [self.ldx, *case.command]
+            return [self.ldx, *(word.replace('@LDX@', self.ldx) for word in case.command)]
         words[:1] = [locate(word) for word in words[:1]]  # the same argv[0] in every mode
         return self._loader(case, mode) + words
 
