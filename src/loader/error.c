@@ -30,6 +30,8 @@ char *ldx_diag_line(const struct ldx_diag *d) {
 void ldx_print_error(const struct ldx_diag *d) {
   const char *object = d->object ? d->object : "", *text = d->text ? d->text : "out of memory";
   const char *name = ldx_self.program_name ? ldx_self.program_name : "";
+  if (d->kind == LDX_DIAG_LOAD && !strcmp(object, name))
+    object = "";
   ldx_print(2, "ldx: %s%s%s%s%s%s%s%s\n", name, *name ? ": " : "", prefix(d), object, *object ? ": " : "", text,
             d->error ? ": " : "", d->error ? ldx_errno_text(d->error) : "");
 }

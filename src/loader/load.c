@@ -57,7 +57,7 @@ static bool relocate(struct ldx_load *l) {
 
 static bool executable(uintptr_t f) {
   const struct ldx_object *o = ldx_object_at(f);
-  return o && elf_at_memory(&o->image, f - o->map.l_addr, 1, PF_X);
+  return o && o->kind != LDX_LOADER && elf_at_memory(&o->image, f - o->map.l_addr, 1, PF_X);
 }
 
 static bool check_functions(struct ldx_load *l, const struct ldx_object *o, const struct elf_functions *f) {
@@ -67,7 +67,8 @@ static bool check_functions(struct ldx_load *l, const struct ldx_object *o, cons
       continue;
     bool fresh = false;
     for (uint32_t j = 0; j < l->fresh.count && !fresh; j++)
-      fresh = elf_at_memory(&l->fresh.at[j]->image, at - l->fresh.at[j]->map.l_addr, 1, PF_X);
+      fresh = l->fresh.at[j]->kind != LDX_LOADER &&
+              elf_at_memory(&l->fresh.at[j]->image, at - l->fresh.at[j]->map.l_addr, 1, PF_X);
     if (!fresh)
       return ldx_fail(l->diag, LDX_DIAG_LOAD, 0, ldx_display_name(o), "%s", elf_error_text(ELF_BAD_INIT));
   }

@@ -2,6 +2,7 @@
 #include <string.h>
 #include <sys/mman.h>
 
+#include "arch/x86_64/isa.h"
 #include "base/sys.h"
 #include "elf/notes.h"
 #include "loader/load.h"
@@ -154,7 +155,7 @@ static bool place_phdrs(struct ldx_object *o, const Elf64_Ehdr *eh, const Elf64_
   const struct elf_segment *s = o->image.segments;
   size_t size = o->image.phnum * sizeof *phdrs;
   for (uint32_t i = 0; i < o->image.segment_count; i++)
-    if (eh->e_phoff >= s[i].offset && eh->e_phoff + size <= s[i].offset + s[i].filesz) {
+    if ((s[i].flags & PF_R) && eh->e_phoff >= s[i].offset && eh->e_phoff + size <= s[i].offset + s[i].filesz) {
       o->phdrs = (const Elf64_Phdr *)(o->image.bias + s[i].vaddr + (eh->e_phoff - s[i].offset));
       return true;
     }
@@ -190,6 +191,7 @@ static bool map_phdrs(struct ldx_object *o, struct ldx_library_file *f, const El
   const Elf64_Ehdr *eh = (const Elf64_Ehdr *)f->head;
   struct elf_segment segments[ELF_MAX_SEGMENTS];
   enum elf_error e = elf_read_layout(phdrs, eh->e_phnum, size, segments, ELF_MAX_SEGMENTS, &o->image);
+  o->image.segments = NULL;
   if (e)
     return ldx_fail(d, LDX_DIAG_LOAD, 0, f->path, "%s", elf_error_text(e));
   size_t bytes = o->image.segment_count * sizeof *segments;
@@ -232,10 +234,12 @@ struct ldx_object *ldx_map_file(struct ldx_load *l, struct ldx_library_file *f, 
   return NULL;
 }
 
-bool ldx_adopt_image(struct ldx_object *o, const Elf64_Phdr *phdrs, uint32_t phnum, struct ldx_diag *d) {
+bool ldx_adopt_image(struct ldx_object *o, const Elf64_Phdr *phdrs, uint32_t phnum, uint64_t file_size,
+                     struct ldx_diag *d) {
   struct elf_segment segments[ELF_MAX_SEGMENTS];
   uintptr_t bias = o->image.bias;
-  enum elf_error e = elf_read_layout(phdrs, phnum, UINT64_MAX, segments, ELF_MAX_SEGMENTS, &o->image);
+  enum elf_error e = elf_read_layout(phdrs, phnum, file_size, segments, ELF_MAX_SEGMENTS, &o->image);
+  o->image.segments = NULL;
   if (e)
     return ldx_fail(d, LDX_DIAG_LOAD, 0, ldx_display_name(o), "%s", elf_error_text(e));
   size_t bytes = o->image.segment_count * sizeof *segments;
@@ -261,7 +265,18 @@ static void read_tls(struct ldx_object *o) {
   o->tls.first_byte = t->p_vaddr & (align - 1);
 }
 
+/* The property names levels of the instruction set as bits, baseline first. CPUID is slow on virtual machines:
+ * ask only for more than the baseline. */
+static bool lacks_isa(struct ldx_object *o, struct ldx_diag *d) {
+  uint32_t needed = elf_property(&o->image, GNU_PROPERTY_X86_ISA_1_NEEDED) & ~1u;
+  if (!needed || !(needed & ~((1u << ldx_isa_level()) - 1)))
+    return false;
+  return !ldx_fail(d, LDX_DIAG_LOAD, 0, ldx_display_name(o), "CPU ISA level is lower than required");
+}
+
 static bool unsupported(struct ldx_object *o, struct ldx_diag *d) {
+  if (lacks_isa(o, d))
+    return true;
   if (o->kind != LDX_LIBRARY)
     return false;
   if (o->dyn.flags_1 & DF_1_PIE)

@@ -289,7 +289,7 @@ static bool apply(struct relocator *r, const Elf64_Rela *rel) {
   if (type == REL_GOT || type == REL_PLT) {
     p = target(r, rel->r_offset, 8);
     if (p)
-      *p = ldx_binding_address(b) + (type == REL_GOT ? (uint64_t)rel->r_addend : 0);
+      *p = ldx_binding_address(b); /* psABI: S, without addend */
     return p;
   }
   return apply_value(r, b, rel, type);
@@ -321,11 +321,14 @@ static bool prepare_lazy(struct relocator *r) {
   struct ldx_object *o = r->object;
   const struct elf_relas *t = &o->dyn.jmprel;
   for (uint64_t i = 0; i < t->count; i++) {
-    if (ELF64_R_TYPE(t->at[i].r_info) != REL_PLT) {
+    uint32_t type = ELF64_R_TYPE(t->at[i].r_info);
+    if (type == REL_TLSDESC || type == REL_IRELATIVE) {
       if (!apply(r, &t->at[i]))
         return false;
       continue;
     }
+    if (type != REL_PLT)
+      return ldx_fail(r->load->diag, LDX_DIAG_LOAD, 0, ldx_display_name(o), "unexpected PLT reloc type 0x%02x", type);
     uint64_t *p = target(r, t->at[i].r_offset, 8);
     if (!p)
       return false;
@@ -404,6 +407,21 @@ uintptr_t ldx_call_resolver(uintptr_t resolver) {
   return ldx_call_xsave((uintptr_t(*)(void))resolver, ldx_self.cpu.xsave_mask, ldx_self.cpu.xsave_size);
 }
 
+/* A word in a read-only segment (a text relocation): its pages are opened for the moment. */
+static bool store(const struct ldx_object *o, void *where, uint64_t value) {
+  uintptr_t off = (uintptr_t)where - o->map.l_addr, page = ldx_align_down((uintptr_t)where, LDX_PAGE);
+  size_t size = ldx_align_up((uintptr_t)where + 8, LDX_PAGE) - page;
+  if (elf_at_memory(&o->image, off, 8, PF_W)) {
+    *(uint64_t *)where = value;
+    return true;
+  }
+  int prot = PROT_READ | (elf_at_memory(&o->image, off, 8, PF_X) ? PROT_EXEC : 0);
+  if (ldx_sys_failed(sys_mprotect((void *)page, size, PROT_READ | PROT_WRITE)))
+    return false;
+  *(uint64_t *)where = value;
+  return !ldx_sys_failed(sys_mprotect((void *)page, size, prot));
+}
+
 /* A resolver's answer does not change during a load: the latest ones are remembered. */
 bool ldx_run_fixups(struct ldx_load *l) {
   enum { MEMO = 64 };
@@ -417,7 +435,11 @@ bool ldx_run_fixups(struct ldx_load *l) {
       memo[slot].value = ((uintptr_t(*)(void))f->resolver)();
       memo[slot].resolver = f->resolver;
     }
-    *(uint64_t *)f->where = memo[slot].value + (uint64_t)f->addend;
+    uint64_t value = memo[slot].value + (uint64_t)f->addend;
+    if (!f->object->dyn.textrel)
+      *(uint64_t *)f->where = value;
+    else if (!store(f->object, f->where, value))
+      return ldx_fail(l->diag, LDX_DIAG_RELOC, 13, ldx_display_name(f->object), "cannot change memory protections");
   }
   return true;
 }

@@ -47,11 +47,11 @@ static struct ldx_object *must(struct ldx_object *o) {
 
 /* An object whose image somebody else mapped: the kernel, or the linker of ldx itself. */
 static struct ldx_object *adopt(enum ldx_object_kind kind, const char *name, const Elf64_Phdr *phdrs, uint32_t phnum,
-                                uintptr_t bias, struct ldx_diag *d) {
+                                uintptr_t bias, uint64_t file_size, struct ldx_diag *d) {
   struct ldx_object *o = must(ldx_new_object(kind, name));
   o->ns = &ldx_self.base;
   o->image.bias = bias;
-  if (!ldx_adopt_image(o, phdrs, phnum, d) || !ldx_read_object(o, d))
+  if (!ldx_adopt_image(o, phdrs, phnum, file_size, d) || !ldx_read_object(o, d))
     ldx_die(d);
   o->relocated = o->init_called = o->fini_called = kind != LDX_PROGRAM;
   return o;
@@ -67,22 +67,43 @@ static uintptr_t bias_from_ehdr(const Elf64_Ehdr *eh, const Elf64_Phdr *ph, uint
 static struct ldx_object *adopt_ehdr(enum ldx_object_kind kind, const char *name, const Elf64_Ehdr *eh,
                                      struct ldx_diag *d) {
   const Elf64_Phdr *ph = (const Elf64_Phdr *)((const char *)eh + eh->e_phoff);
-  return adopt(kind, name, ph, eh->e_phnum, bias_from_ehdr(eh, ph, eh->e_phnum), d);
+  return adopt(kind, name, ph, eh->e_phnum, bias_from_ehdr(eh, ph, eh->e_phnum), UINT64_MAX, d);
+}
+
+_Noreturn static void bad_program(void) { ldx_die_text("%s: invalid program headers", ldx_self.program_name); }
+
+/* The kernel maps what a damaged program says, which may leave nothing at AT_PHDR: have it look before we do. */
+static bool is_mapped(uintptr_t addr) {
+  return addr && sys_access((const char *)addr, 0) != -14 /* EFAULT */;
 }
 
 static uintptr_t kernel_bias(const struct ldx_auxv *x) {
+  uintptr_t at = (uintptr_t)x->phdr;
+  if (at % LDX_PAGE != sizeof(Elf64_Ehdr) && (at % 8 || !is_mapped(at)))
+    bad_program();
   for (uint64_t i = 0; i < x->phnum; i++)
     if (x->phdr[i].p_type == PT_PHDR)
-      return (uintptr_t)x->phdr - x->phdr[i].p_vaddr;
+      return at - x->phdr[i].p_vaddr;
   /* no PT_PHDR: the table lies behind the file header, which is mapped at the start of its page */
-  const Elf64_Ehdr *eh = (const Elf64_Ehdr *)ldx_align_down((uintptr_t)x->phdr, LDX_PAGE);
+  const Elf64_Ehdr *eh = (const Elf64_Ehdr *)ldx_align_down(at, LDX_PAGE);
   return bias_from_ehdr(eh, x->phdr, (uint32_t)x->phnum);
+}
+
+/* A program cut short is mapped beyond its end, and reading there kills: know the size. */
+static uint64_t program_size(void) {
+  struct stat st;
+  return ldx_sys_failed(sys_stat("/proc/self/exe", &st)) ? UINT64_MAX : (uint64_t)st.st_size;
 }
 
 /* The kernel mapped the program: ldx is its PT_INTERP. */
 static struct ldx_object *program_from_kernel(struct ldx_diag *d) {
   const struct ldx_auxv *x = &ldx_self.args.auxv;
-  struct ldx_object *o = adopt(LDX_PROGRAM, "", x->phdr, (uint32_t)x->phnum, kernel_bias(x), d);
+  uintptr_t bias = kernel_bias(x);
+  if (bias % LDX_PAGE)
+    bad_program();
+  struct ldx_object *o = adopt(LDX_PROGRAM, "", x->phdr, (uint32_t)x->phnum, bias, program_size(), d);
+  if (!elf_at(&o->image, (uintptr_t)x->phdr - bias, x->phnum * sizeof *x->phdr))
+    bad_program();
   o->entry = x->entry;
   ldx_self.program_path = x->execfn ? x->execfn : ldx_self.args.argv[0];
   return o;
