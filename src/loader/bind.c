@@ -2,31 +2,13 @@
 #include <string.h>
 
 #include "base/print.h"
-#include "loader/load.h"
+#include "loader/trace.h"
 
 void ldx_symbol_not_found(struct ldx_object *from, const struct ldx_sym_request *r, struct ldx_diag *d) {
   const char *object = ldx_display_name(from);
   const struct ldx_version *v = r->version;
   ldx_fail(d, LDX_DIAG_SYMBOL, 0, object, "undefined symbol: %s%s%s", r->name.text, v ? ", version " : "",
            v ? v->name : "");
-}
-
-static void trace_binding(const struct ldx_object *o, const struct ldx_sym_request *r, bool protected) {
-  if (!ldx_tracing(LDX_DEBUG_BINDINGS))
-    return;
-  ldx_debug("binding file %s [%ld] to %s [%ld]: %s symbol `%s'%s%s%s", ldx_display_name(o), o->ns->id,
-            ldx_display_name(r->object), r->object->ns->id, protected ? "protected" : "normal", r->name.text,
-            r->version ? " [" : "", r->version ? r->version->name : "", r->version ? "]" : "");
-}
-
-static void trace_lookup(struct ldx_scope_slot *const *scope, const struct ldx_sym_request *r) {
-  for (; *scope; scope++)
-    for (uint32_t i = 0; (*scope)->list && i < (*scope)->list->count; i++) {
-      const struct ldx_object *o = (*scope)->list->at[i].object;
-      ldx_debug("symbol=%s;  lookup in file=%s [%ld]", r->name.text, ldx_display_name(o), o->ns->id);
-      if (o == r->object)
-        return;
-    }
 }
 
 /* A library that was bound to by somebody who does not depend on it must not go while he lives. */
@@ -39,8 +21,8 @@ void ldx_add_dependency(struct ldx_object *from, struct ldx_object *to) {
   if ((!from->dlopened && !from->pending) || from->nodelete)
     to->nodelete = true;
   else if (!ldx_list_has(&from->needed, to) && !ldx_list_has(&from->reldeps, to) &&
-           !ldx_list_has(&from->init_order, to))
-    ldx_list_add(&ldx_self.heap, &from->reldeps, to);
+           !ldx_list_has(&from->init_order, to) && ldx_list_add(&ldx_self.heap, &from->reldeps, to))
+    ldx_trace_dependency(to, from);
   ldx_rlock_leave(&ldx_self.lock);
 }
 
@@ -90,21 +72,22 @@ bool ldx_bind(struct ldx_object *o, uint64_t symidx, uint32_t flags, struct ldx_
                               .version = ldx_reference_version(o, symidx),
                               .from = o,
                               .ref = ref,
+                              .tried = ldx_symbol_trace(),
                               .flags = flags | (ldx_self.options.dynamic_weak ? LDX_SYM_STRONG : 0)};
-  bool found = ldx_find_symbol(o->scope, &r);
-  if (ldx_tracing(LDX_DEBUG_SYMBOLS))
-    trace_lookup(o->scope, &r);
-  if (!found) {
+  if (ldx_tracing(LDX_DEBUG_STATISTICS))
+    __atomic_fetch_add(&ldx_self.statistics.relocations, 1, __ATOMIC_RELAXED);
+  if (!ldx_find_symbol(o->scope, &r)) {
     out->sym = NULL;
     out->object = NULL;
     if (ELF64_ST_BIND(ref->st_info) == STB_WEAK)
       return true;
     ldx_symbol_not_found(o, &r, d);
+    ldx_trace_error(d, ldx_listing());
     return false;
   }
   if (v == STV_PROTECTED)
     prefer_protected(o, &r);
-  trace_binding(o, &r, v == STV_PROTECTED);
+  ldx_trace_binding(&r, v == STV_PROTECTED);
   if (!check_protected(o, &r, d))
     return false;
   ldx_add_dependency(o, r.object);

@@ -33,7 +33,8 @@ enum {
 #define LDX_DEFAULT_INTERP "/lib64/ld-linux-x86-64.so.2"
 enum { LDX_SEED_SIZE = 512 * 1024 };
 
-enum ldx_mode { LDX_RUN, LDX_LIST, LDX_VERIFY };
+/* LDX_LIST is --list, LDX_TRACE what LD_TRACE_LOADED_OBJECTS asks for. */
+enum ldx_mode { LDX_RUN, LDX_LIST, LDX_TRACE, LDX_VERIFY, LDX_TUNABLES };
 
 /* The auxiliary vector's entries that matter here (psABI 3.4.3). */
 struct ldx_auxv {
@@ -59,11 +60,12 @@ struct ldx_options {
   enum ldx_mode mode;
   bool command; /* started as `ldx PROGRAM`, not as PT_INTERP */
   bool strict;
-  bool bind_now, bind_not, dynamic_weak, list_unused;
+  bool bind_now, bind_not, dynamic_weak;
+  bool list_program; /* LD_TRACE_LOADED_OBJECTS=2: the program too */
   bool list_verbose; /* LD_VERBOSE */
   bool list_warn;    /* LD_WARN */
   const char *argv0, *preload_option, *preload_env;
-  uint32_t debug;
+  uint32_t debug; /* LDX_DEBUG_* */
   int debug_fd;
   const char *tunables; /* GLIBC_TUNABLES */
 };
@@ -86,7 +88,7 @@ struct ldx_retired {
 };
 
 struct ldx_statistics {
-  uint64_t relocations, cached, relative;
+  uint64_t relocations, cached; /* symbols looked up, and not looked up again */
   uint64_t start, begin_load, end_load, begin_reloc, end_reloc, end; /* cycles */
 };
 
@@ -136,6 +138,9 @@ extern struct ldx_process ldx_self;
 /* The heap of the process, in short. */
 static inline void *ldx_new(size_t size) { return ldx_heap_alloc(&ldx_self.heap, size); }
 static inline void ldx_delete(void *p) { ldx_heap_free(&ldx_self.heap, p); }
+
+/* Nothing is run: what would be loaded is told. */
+static inline bool ldx_listing(void) { return ldx_self.options.mode == LDX_LIST || ldx_self.options.mode == LDX_TRACE; }
 
 /* LD_DEBUG output: "PID:\ttext". */
 static inline bool ldx_tracing(uint32_t what) { return __builtin_expect(ldx_self.options.debug & what, 0); }

@@ -44,9 +44,9 @@ static struct ldx_object *dependency(struct ldx_load *l, struct ldx_object *o, u
   return dep;
 }
 
-/* A list mode run goes on when a library is missing, to name all of them. */
+/* A list goes on when a library is missing, to name all of them. */
 static bool tolerate_missing(struct ldx_load *l, struct ldx_object *o, uint64_t offset) {
-  if (ldx_self.options.mode != LDX_LIST || !l->startup)
+  if (!ldx_listing() || !l->startup || !l->not_found)
     return false;
   struct ldx_object *stub =
       ldx_new_object(LDX_LIBRARY, elf_string(&o->dyn, offset) ? elf_string(&o->dyn, offset) : "");
@@ -68,7 +68,7 @@ static struct ldx_object *find_stub(struct ldx_load *l, const char *name) {
 static bool add_needed(struct closure *c, struct ldx_object *o, uint64_t offset) {
   struct ldx_load *l = c->load;
   const char *name = elf_string(&o->dyn, offset);
-  if (ldx_self.options.mode == LDX_LIST && name && find_stub(l, name))
+  if (ldx_listing() && name && find_stub(l, name))
     return true;
   struct ldx_object *dep = dependency(l, o, offset);
   if (!dep)
@@ -78,6 +78,9 @@ static bool add_needed(struct closure *c, struct ldx_object *o, uint64_t offset)
 
 static bool add_filtee(struct closure *c, struct ldx_object *o, const Elf64_Dyn *d, uint32_t *at) {
   struct ldx_load *l = c->load;
+  if (ldx_tracing(LDX_DEBUG_LIBS))
+    ldx_debug("\nload auxiliary object=%s requested by file=%s", elf_string(&o->dyn, d->d_un.d_val),
+              ldx_display_name(o));
   struct ldx_object *dep = dependency(l, o, d->d_un.d_val);
   if (!dep) {
     if (d->d_tag != DT_AUXILIARY)

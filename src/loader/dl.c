@@ -6,7 +6,7 @@
 
 #include "base/sys.h"
 #include "loader/error.h"
-#include "loader/load.h"
+#include "loader/trace.h"
 #include "loader/unload.h"
 
 #ifndef RTLD_DEEPBIND
@@ -81,6 +81,11 @@ static bool valid_mode(int mode, const char *name, struct ldx_diag *d) {
          ldx_fail(d, LDX_DIAG_LOAD, 22, name ? name : "", "invalid mode for dlopen()");
 }
 
+static void trace_opened(const struct ldx_object *o) {
+  if (ldx_tracing(LDX_DEBUG_FILES))
+    ldx_debug("opening file=%s [%ld]; direct_opencount=%u\n", o->map.l_name, o->ns->id, o->opens);
+}
+
 struct ldx_object *ldx_open(const char *name, int mode, const void *caller, struct ldx_diag *d) {
   if (!valid_mode(mode, name, d))
     return NULL;
@@ -91,13 +96,13 @@ struct ldx_object *ldx_open(const char *name, int mode, const void *caller, stru
   if (!name || !*name) {
     o = ns->program;
     o->opens++;
+    trace_opened(o);
   } else {
     o = open_new(name, mode, from, ns, d);
     if (o) {
       o->opens++;
       ldx_run_constructors(o->init_order.at, o->init_order.count);
-      if (ldx_tracing(LDX_DEBUG_FILES))
-        ldx_debug("opening file=%s [%ld]; direct_opencount=%u\n", ldx_display_name(o), o->ns->id, o->opens);
+      trace_opened(o);
     }
     ldx_close_flush(&ldx_self.closing);
     ldx_search_settle(&ldx_self.search);
@@ -190,6 +195,7 @@ static bool scope_of(void *handle, struct ldx_object *from, struct ldx_scope_slo
   *scope = local;
   if (handle != RTLD_NEXT) {
     local[0] = &((struct ldx_object *)handle)->searchlist;
+    r->from = handle;
     return true;
   }
   struct ldx_object *top = outermost_loader(from);
@@ -204,19 +210,20 @@ static void *find(void *handle, const char *name, const char *version, const voi
   struct ldx_object *from = caller_object(caller);
   struct ldx_version v = {.name = version, .hash = version ? elf_sysv_hash(version) : 0, .hidden = true};
   struct ldx_sym_request r = {
-      .name = elf_name(name), .version = version ? &v : NULL, .from = from, .flags = version ? 0 : LDX_SYM_NEWEST};
+      .name = elf_name(name), .version = version ? &v : NULL, .from = from, .flags = version ? 0 : LDX_SYM_NEWEST,
+      .tried = ldx_symbol_trace()};
   struct ldx_scope_slot **scope, *local[2] = {0};
   void *value = NULL;
   ldx_reader_enter();
   if (scope_of(handle, from, &scope, local, &r, d)) {
     if (ldx_find_symbol(scope, &r)) {
+      ldx_trace_binding(&r, false);
       value = value_of(r.object, r.sym);
       if (handle == RTLD_DEFAULT)
         ldx_add_dependency(from, r.object);
     } else {
-      const struct ldx_object *about = handle == RTLD_DEFAULT || handle == RTLD_NEXT ? from : handle;
-      ldx_fail(d, LDX_DIAG_SYMBOL, 0, ldx_display_name(about), "undefined symbol: %s%s%s", name,
-               version ? ", version " : "", version ? version : "");
+      ldx_symbol_not_found(r.from, &r, d);
+      ldx_trace_error(d, false);
     }
   }
   ldx_reader_leave();
@@ -244,10 +251,12 @@ struct ldx_object *ldx_guest_lookup(const char *name, struct ldx_object *from, c
                                     struct ldx_scope_slot **scope, const void *version, int type_class, int flags,
                                     struct ldx_object *skip) {
   (void)scope, (void)version, (void)type_class, (void)flags, (void)skip;
-  struct ldx_sym_request r = {.name = elf_name(name), .from = from, .flags = LDX_SYM_NEWEST};
+  struct ldx_sym_request r = {
+      .name = elf_name(name), .from = from, .flags = LDX_SYM_NEWEST, .tried = ldx_symbol_trace()};
   struct ldx_scope_slot *local[2] = {from->searchlist.list ? &from->searchlist : &from->self, NULL};
   if (ldx_find_symbol(local, &r)) {
     *ref = r.sym;
+    ldx_trace_binding(&r, false);
     return r.object;
   }
   bool weak = *ref && ELF64_ST_BIND((*ref)->st_info) == STB_WEAK;
@@ -255,6 +264,7 @@ struct ldx_object *ldx_guest_lookup(const char *name, struct ldx_object *from, c
   if (!weak) {
     struct ldx_diag d = {.heap = &ldx_self.heap};
     ldx_symbol_not_found(from, &r, &d);
+    ldx_trace_error(&d, false);
     ldx_signal_diag(&d);
   }
   return NULL;

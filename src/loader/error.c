@@ -177,23 +177,3 @@ int ldx_catch_error(const char **object, const char **text, bool *malloced, void
   *malloced = e.message_buffer == e.errstring && e.errstring;
   return code;
 }
-
-void ldx_debug(const char *fmt, ...) {
-  char text[1200];
-  va_list ap;
-  va_start(ap, fmt);
-  ldx_vformat(text, sizeof text, fmt, ap);
-  va_end(ap);
-  ldx_debug_text(text);
-}
-
-void ldx_debug_text(const char *text) {
-  int fd = ldx_self.options.debug_fd;
-  for (;;) { /* every line gets the process number */
-    size_t n = strcspn(text, "\n");
-    ldx_print(fd, "%9ld:\t%.*s\n", sys_getpid(), (int)n, text);
-    if (!text[n])
-      break;
-    text += n + 1;
-  }
-}

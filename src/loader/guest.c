@@ -8,7 +8,7 @@
 #include "base/sys.h"
 #include "loader/dl.h"
 #include "loader/error.h"
-#include "loader/load.h"
+#include "loader/trace.h"
 
 enum { TCB_ALIGN = 64, TCB_SIZE_WITHOUT_LIBC = 2368, PROT_GROWSDOWN_ = 0x01000000 };
 
@@ -44,7 +44,7 @@ static size_t surplus(void) {
 }
 
 bool ldx_place_startup(struct ldx_load *l) {
-  if (ldx_self.options.mode == LDX_LIST)
+  if (ldx_listing())
     ldx_list_objects(l);
   if (!choose_libc(l))
     return false;
@@ -112,6 +112,8 @@ static struct glibc_process describe(bool exec_stack) {
                                 .secure = x->secure,
                                 .exec_stack = exec_stack,
                                 .bind_now = ldx_self.options.bind_now,
+                                .debug_mask = ldx_self.options.debug,
+                                .debug_fd = ldx_self.options.debug_fd,
                                 .vdso = ldx_self.vdso,
                                 .tls = &ldx_self.tls};
 }
@@ -137,6 +139,7 @@ static void redirect(void) {
       .error_free = (uintptr_t)ldx_error_free,
       .tls_get_addr_soft = (uintptr_t)ldx_guest_tls_soft,
       .find_object = (uintptr_t)ldx_find_object,
+      .debug_printf = (uintptr_t)ldx_guest_debug_printf,
   };
   glibc_redirect(&ldx_self.glibc, &services);
 }

@@ -1,10 +1,53 @@
-/* --help, --version, LD_SHOW_AUXV. */
+/* --help, --version, LD_DEBUG=help, LD_SHOW_AUXV: what ldx says of itself and of its surroundings. */
 #include "base/print.h"
 #include "base/sys.h"
 #include "loader/options.h"
 
-_Noreturn void ldx_help(void) {
-  ldx_print(1, "Usage: ldx [OPTION]... PROGRAM [ARGUMENT]...\n");
+/* A new option without its line here does not go unnoticed: cli.options reads both. */
+static const char usage[] =
+    "Usage: ldx [OPTION]... PROGRAM [ARGUMENT]...\n"
+    "\n"
+    "Runs PROGRAM as the kernel would, but loads its libraries by ldx instead of by the loader the program names.\n"
+    "A PROGRAM without a slash is looked for in PATH.\n"
+    "\n"
+    "Look, and run nothing:\n"
+    "  --list                print the libraries that PROGRAM would get, and where each was found. Further words "
+    "are\n"
+    "                        symbols: print where each is defined\n"
+    "  --verify              exit with 0 if PROGRAM is dynamically linked and names a loader, with 2 if it names "
+    "none\n"
+    "                        (a library, most often), with 1 if ldx cannot load it\n"
+    "\n"
+    "Change where libraries come from:\n"
+    "  --library-path PATHS  search these folders (a:b:c) in place of those in LD_LIBRARY_PATH\n"
+    "  --preload NAMES       load these libraries (a:b:c) before all others, after those in LD_PRELOAD\n"
+    "  --inhibit-cache       do not look into /etc/ld.so.cache\n"
+    "  --inhibit-rpath NAMES disregard the RPATH and RUNPATH of these objects (a:b:c)\n"
+    "  --glibc-hwcaps-prepend NAMES\n"
+    "                        search these glibc-hwcaps folders (a:b:c) before the CPU's own\n"
+    "  --glibc-hwcaps-mask NAMES\n"
+    "                        of the CPU's own glibc-hwcaps folders, search only these (a:b:c)\n"
+    "  --audit NAMES         accepted, and told that it is not supported\n"
+    "\n"
+    "Change how the program is run:\n"
+    "  --argv0 TEXT          give the program this argv[0]\n"
+    "  --strict              refuse a program whose C library is not known to ldx, instead of handing it over to "
+    "the\n"
+    "                        loader that it names\n"
+    "\n"
+    "Ask ldx:\n"
+    "  --list-tunables       print the settings that GLIBC_TUNABLES may change, each with its value and bounds\n"
+    "  --list-diagnostics    not supported\n"
+    "  --help                print this text\n"
+    "  --version             print ldx's version\n"
+    "  --                    end of options: the next word is PROGRAM, even if it begins with dashes\n"
+    "\n"
+    "The environment is obeyed as by ld.so: LD_LIBRARY_PATH, LD_PRELOAD, LD_BIND_NOW, LD_DEBUG (LD_DEBUG=help tells\n"
+    "more), LD_TRACE_LOADED_OBJECTS and others. A program can name ldx as its own loader: see ldx-interp.\n";
+
+_Noreturn void ldx_help(struct ldx_library_search *s) {
+  ldx_print(1, "%s", usage);
+  ldx_search_help(s, 1);
   sys_exit(0);
 }
 
@@ -13,4 +56,68 @@ _Noreturn void ldx_version(void) {
   sys_exit(0);
 }
 
-void ldx_show_auxv(const struct ldx_auxv *x) { (void)x; }
+_Noreturn void ldx_debug_help(void) {
+  ldx_print(1, "LD_DEBUG takes one or more of these words, with commas between them:\n\n");
+  for (size_t i = 0; i < ldx_debug_category_count; i++)
+    ldx_print(1, "  %-10s  %s\n", ldx_debug_categories[i].name, ldx_debug_categories[i].help);
+  ldx_print(1, "\nThe lines go to standard error, or to the file NAME.PID where LD_DEBUG_OUTPUT is NAME.\n"
+               "Example: LD_DEBUG=libs,versions LD_DEBUG_OUTPUT=/tmp/trace program\n");
+  sys_exit(0);
+}
+
+enum form { NUMBER, PLAIN_HEX, HEX, TEXT };
+
+/* Types of entries (psABI 3.4.3, <linux/auxvec.h>), and how each is shown. */
+static const struct {
+  uint8_t type, form;
+  const char *label;
+} auxv_forms[] = {
+    {AT_EXECFD, NUMBER, "AT_EXECFD"},
+    {AT_PHDR, HEX, "AT_PHDR"},
+    {AT_PHENT, NUMBER, "AT_PHENT"},
+    {AT_PHNUM, NUMBER, "AT_PHNUM"},
+    {AT_PAGESZ, NUMBER, "AT_PAGESZ"},
+    {AT_BASE, HEX, "AT_BASE"},
+    {AT_FLAGS, HEX, "AT_FLAGS"},
+    {AT_ENTRY, HEX, "AT_ENTRY"},
+    {AT_NOTELF, PLAIN_HEX, "AT_NOTELF"},
+    {AT_UID, NUMBER, "AT_UID"},
+    {AT_EUID, NUMBER, "AT_EUID"},
+    {AT_GID, NUMBER, "AT_GID"},
+    {AT_EGID, NUMBER, "AT_EGID"},
+    {AT_PLATFORM, TEXT, "AT_PLATFORM"},
+    {AT_HWCAP, PLAIN_HEX, "AT_HWCAP"},
+    {AT_CLKTCK, NUMBER, "AT_CLKTCK"},
+    {AT_FPUCW, PLAIN_HEX, "AT_FPUCW"},
+    {AT_SECURE, NUMBER, "AT_SECURE"},
+    {AT_BASE_PLATFORM, TEXT, "AT_BASE_PLATFORM"},
+    {AT_RANDOM, HEX, "AT_RANDOM"},
+    {AT_HWCAP2, HEX, "AT_HWCAP2"},
+    {AT_EXECFN, TEXT, "AT_EXECFN"},
+    {AT_SYSINFO, HEX, "AT_SYSINFO"},
+    {AT_SYSINFO_EHDR, HEX, "AT_SYSINFO_EHDR"},
+    {51, NUMBER, "AT_MINSIGSTKSZ"},
+};
+
+static void show_entry(uint64_t type, uint64_t value) {
+  for (size_t i = 0; i < LDX_COUNT(auxv_forms); i++) {
+    if (auxv_forms[i].type != type)
+      continue;
+    char label[24];
+    ldx_format(label, sizeof label, "%s:", auxv_forms[i].label);
+    if (auxv_forms[i].form == TEXT)
+      ldx_print(1, "%-22s%s\n", label, (const char *)value);
+    else if (auxv_forms[i].form == NUMBER)
+      ldx_print(1, "%-22s%lu\n", label, value);
+    else
+      ldx_print(1, "%-22s%s%lx\n", label, auxv_forms[i].form == HEX ? "0x" : "", value);
+    return;
+  }
+  ldx_print(1, "AT_??? (0x%lx): 0x%lx\n", type, value);
+}
+
+void ldx_show_auxv(const struct ldx_auxv *x) {
+  for (const Elf64_auxv_t *v = x->vector; v->a_type != AT_NULL; v++)
+    if (v->a_type != AT_IGNORE && v->a_type != AT_IGNOREPPC)
+      show_entry(v->a_type, v->a_un.a_val);
+}

@@ -26,9 +26,9 @@ static void construct(struct ldx_object *o) {
     return;
   o->init_called = true;
   glibc_fill_map(&ldx_self.glibc, o);
-  if (o->kind == LDX_PROGRAM || (!o->dyn.init && !o->dyn.init_array.count))
+  if (o->kind == LDX_PROGRAM)
     return; /* the program's own are run by its libc */
-  if (ldx_tracing(LDX_DEBUG_IMPCALLS | LDX_DEBUG_LIBS | LDX_DEBUG_FILES))
+  if (ldx_tracing(LDX_DEBUG_IMPCALLS))
     ldx_debug("\ncalling init: %s\n", ldx_display_name(o));
   if (o->dyn.init)
     call(o->map.l_addr + o->dyn.init);
@@ -60,8 +60,8 @@ void ldx_run_destructors(struct ldx_object *o) {
     return;
   o->fini_called = true;
   const struct elf_functions *f = &o->dyn.fini_array;
-  if ((f->count || o->dyn.fini) && ldx_tracing(LDX_DEBUG_IMPCALLS))
-    ldx_debug("\ncalling fini: %s [%ld]\n", ldx_display_name(o), o->ns->id);
+  if (ldx_tracing(LDX_DEBUG_IMPCALLS)) /* the program goes without a name here */
+    ldx_debug("\ncalling fini: %s [%ld]\n", o->map.l_name, o->ns->id);
   for (uint64_t i = f->count; i-- > 0;)
     if (f->at[i] && f->at[i] != UINTPTR_MAX)
       ((void (*)(void))f->at[i])();

@@ -3,7 +3,7 @@
 #include <string.h>
 
 #include "loader/error.h"
-#include "loader/load.h"
+#include "loader/trace.h"
 
 static bool out_of_memory(struct ldx_load *l) {
   return ldx_fail(l->diag, LDX_DIAG_LOAD, 12, "", "cannot allocate memory");
@@ -31,6 +31,10 @@ static bool versions(struct ldx_load *l) {
   for (uint32_t i = 0; i < l->fresh.count; i++)
     if (!l->fresh.at[i]->faked && l->fresh.at[i]->versions && !ldx_check_versions(l, l->fresh.at[i]) && !l->startup)
       return false;
+  if (ldx_failed(l->diag) && l->startup && ldx_listing()) { /* told, and listed all the same */
+    ldx_print_error(l->diag);
+    ldx_diag_clear(l->diag);
+  }
   return !ldx_failed(l->diag);
 }
 
@@ -47,6 +51,10 @@ static bool reserve(struct ldx_load *l) {
 /* libc first, because resolvers call it; then the others, dependencies first; the program last (COPY). */
 static bool relocate(struct ldx_load *l) {
   const struct ldx_object_list *o = &l->root->init_order;
+  if (l->startup)
+    ldx_self.statistics.begin_reloc = ldx_cycles();
+  if (ldx_tracing(LDX_DEBUG_SCOPES))
+    l->startup ? ldx_trace_scopes(l) : ldx_trace_scope(l->root, 0);
   if (l->startup && l->ns->libc && !ldx_relocate_object(l, l->ns->libc))
     return false;
   for (uint32_t i = o->count; i-- > 0;)
@@ -76,6 +84,8 @@ static bool check_functions(struct ldx_load *l, const struct ldx_object *o, cons
 }
 
 static bool protect(struct ldx_load *l) {
+  if (l->startup)
+    ldx_self.statistics.end_reloc = ldx_cycles();
   for (uint32_t i = 0; i < l->fresh.count; i++) {
     const struct ldx_object *o = l->fresh.at[i];
     if (o->faked)

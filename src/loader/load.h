@@ -38,6 +38,7 @@ struct ldx_load {
   int mode; /* RTLD_* */
   enum ldx_find_mode find_mode;
   bool startup, lazy, tls_added;
+  bool not_found; /* the last object that could not be had: nowhere, not damaged */
   uint64_t tls_used_before;
 };
 
@@ -77,6 +78,12 @@ void ldx_replace_global(struct ldx_namespace *ns, struct ldx_scope_list *fresh);
 /* relocate.c */
 bool ldx_relocate_object(struct ldx_load *l, struct ldx_object *o);
 bool ldx_run_fixups(struct ldx_load *l);
+/* Flags of the lookup that a relocation of that type makes. */
+uint32_t ldx_lookup_flags(uint32_t type);
+/* Whether the type refers to a symbol at all. */
+bool ldx_refers_to_symbol(uint32_t type);
+/* A COPY that does not fit is worth a warning. */
+void ldx_check_copy_size(const struct ldx_object *o, const Elf64_Sym *ref, const Elf64_Sym *def);
 bool ldx_protect_relro(struct ldx_object *o, struct ldx_diag *d);
 uintptr_t ldx_call_resolver(uintptr_t resolver);
 
@@ -123,9 +130,11 @@ void ldx_reclaim(void);
 bool ldx_run_load(struct ldx_load *l, bool (*discover)(struct ldx_load *));
 void ldx_load_discard(struct ldx_load *l);
 
-/* trace.c / list.c */
+/* list.c: what --list, LD_TRACE_LOADED_OBJECTS and their variants print, instead of running the program. */
 _Noreturn void ldx_list_objects(struct ldx_load *l);
+
+/* statistics.c */
+void ldx_print_start_statistics(const struct ldx_object *program);
 void ldx_print_statistics(void);
-void ldx_print_scopes(struct ldx_object *o);
 
 #endif

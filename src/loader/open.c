@@ -72,10 +72,11 @@ static bool enter_load(struct ldx_load *l, struct ldx_object *o, const char *nam
 static void trace_mapped(const struct ldx_object *o) {
   if (!ldx_tracing(LDX_DEBUG_FILES))
     return;
+  const struct elf_segment *last = &o->image.segments[o->image.segment_count - 1];
   ldx_debug("  dynamic: 0x%016lx  base: 0x%016lx   size: 0x%016lx", (uintptr_t)o->map.l_ld, o->map.l_addr,
-            o->map_end - o->map_start);
-  ldx_debug("    entry: 0x%016lx  phdrs: 0x%016lx  phnum:   %*u\n", o->entry, (uintptr_t)o->phdrs, 18,
-            o->image.phnum);
+            o->map.l_addr + last->vaddr + last->memsz - o->map_start);
+  ldx_debug("    entry: 0x%016lx  phdr: 0x%016lx  phnum:   %*u\n", o->entry ? o->entry : o->map.l_addr,
+            (uintptr_t)o->phdrs, 16, o->image.phnum);
 }
 
 static struct ldx_object *map_found(struct ldx_load *l, struct ldx_library_file *f, const char *name,
@@ -113,13 +114,13 @@ struct ldx_object *ldx_load_object(struct ldx_load *l, const char *name, struct 
   if (o)
     return o;
   if (loader && ldx_tracing(LDX_DEBUG_FILES))
-    ldx_debug("\nfile=%s [%ld];  needed by %s [%ld]", name, l->ns->id, ldx_display_name(loader), l->ns->id);
-  else if (ldx_tracing(LDX_DEBUG_FILES))
-    ldx_debug("\nfile=%s [%ld];  dynamically loaded by %s [%ld]", name, l->ns->id,
-              ldx_self.base.program ? ldx_display_name(ldx_self.base.program) : "<main program>", l->ns->id);
+    ldx_debug("\nfile=%s [%ld];  %s by %s [%ld]", name, l->ns->id, l->root ? "needed" : "dynamically loaded",
+              ldx_display_name(loader), loader->ns->id);
   struct ldx_library_file f;
   struct ldx_find_request request = {name, loader, ldx_self.base.program, l->ns->id, l->find_mode};
-  if (ldx_find(&ldx_self.search, &request, &f, l->diag) != LDX_FOUND)
+  enum ldx_find_result found = ldx_find(&ldx_self.search, &request, &f, l->diag);
+  l->not_found = found == LDX_NOT_FOUND;
+  if (found != LDX_FOUND)
     return NULL;
   o = map_found(l, &f, name, loader, mode);
   ldx_close_later(&ldx_self.closing, f.fd);

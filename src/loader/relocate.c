@@ -86,7 +86,7 @@ static bool apply_relative(struct relocator *r, const Elf64_Rela *at, uint64_t c
   return true;
 }
 
-static uint32_t class_of(uint32_t type) {
+uint32_t ldx_lookup_flags(uint32_t type) {
   switch (type) {
   case REL_PLT:
   case REL_DTPMOD:
@@ -104,16 +104,24 @@ static uint32_t class_of(uint32_t type) {
 /* Linkers sort relocations by symbol: the same one comes several times in a row. */
 static bool bind(struct relocator *r, const Elf64_Rela *rel, uint32_t type, const struct ldx_binding **out) {
   uint64_t index = ELF64_R_SYM(rel->r_info);
-  uint32_t flags = class_of(type);
+  uint32_t flags = ldx_lookup_flags(type);
   *out = &r->last;
-  if (index == r->last_index && flags == r->last_flags)
+  if (index == r->last_index && flags == r->last_flags) {
+    if (ldx_tracing(LDX_DEBUG_STATISTICS))
+      ldx_self.statistics.cached++;
     return true;
+  }
   r->last_index = UINT64_MAX;
   if (!ldx_bind(r->object, index, flags, r->load->diag, &r->last))
     return false;
   r->last_index = index;
   r->last_flags = flags;
   return true;
+}
+
+bool ldx_refers_to_symbol(uint32_t type) {
+  return type != REL_NONE && type != REL_RELATIVE && type != REL_RELATIVE64 && type != REL_IRELATIVE &&
+         ldx_reloc_width(type);
 }
 
 static bool defer(struct relocator *r, void *where, struct ldx_object *definer, uintptr_t resolver, int64_t addend) {
@@ -197,6 +205,12 @@ static bool apply_tls(struct relocator *r, const struct ldx_binding *b, const El
   return true;
 }
 
+void ldx_check_copy_size(const struct ldx_object *o, const Elf64_Sym *ref, const Elf64_Sym *def) {
+  if (def->st_size > ref->st_size || (def->st_size < ref->st_size && ldx_self.options.list_warn))
+    ldx_print(2, "%s: Symbol `%s' has different size in shared object, consider re-linking\n", ldx_self.program_name,
+              elf_symbol_name(&o->dyn.sym, ref));
+}
+
 static bool apply_copy(struct relocator *r, const struct ldx_binding *b, const Elf64_Rela *rel) {
   const struct elf_symtab *t = &r->object->dyn.sym;
   const Elf64_Sym *ref = elf_symbol(t, ELF64_R_SYM(rel->r_info));
@@ -209,9 +223,7 @@ static bool apply_copy(struct relocator *r, const struct ldx_binding *b, const E
     return false;
   if (!from)
     return fail(r, "copy relocation from outside the defining object");
-  if (b->sym->st_size > ref->st_size)
-    ldx_print(2, "%s: Symbol `%s' has different size in shared object, consider re-linking\n", ldx_self.program_name,
-              elf_symbol_name(t, ref));
+  ldx_check_copy_size(r->object, ref, b->sym);
   memcpy(to, from, size);
   return true;
 }
@@ -385,7 +397,7 @@ bool ldx_relocate_object(struct ldx_load *l, struct ldx_object *o) {
   if (o->relocated || o->faked)
     return true;
   if (ldx_tracing(LDX_DEBUG_RELOC))
-    ldx_debug("\nrelocation processing: %s%s", ldx_display_name(o), lazy(l, o) ? " (lazy)" : "");
+    ldx_debug("\nrelocation processing: %s%s", ldx_display_name(o), l->lazy && !o->dyn.bind_now ? " (lazy)" : "");
   struct relocator r = {
       .load = l, .object = o, .bias = o->map.l_addr, .textrel = o->dyn.textrel, .last_index = UINT64_MAX};
   bool ok = !o->dyn.textrel || unlock_text(&r, true);
@@ -394,8 +406,6 @@ bool ldx_relocate_object(struct ldx_load *l, struct ldx_object *o) {
     ok = unlock_text(&r, false) && ok;
   if (!ok)
     return false;
-  ldx_self.statistics.relocations += o->dyn.rela.count + o->dyn.jmprel.count - o->dyn.relative_count;
-  ldx_self.statistics.relative += o->dyn.relative_count;
   adjust_dynamic(o);
   o->relocated = true;
   return true;

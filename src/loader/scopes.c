@@ -28,13 +28,15 @@ static bool scope_of_fresh(struct ldx_load *l, struct ldx_object *o) {
   o->self.list = ldx_scope_list_new(&ldx_self.heap, &o, 1);
   if (!o->self.list)
     return out_of_memory(l);
-  if (o->dyn.symbolic)
+  if (o->dyn.symbolic && o->kind != LDX_VDSO)
     slots[n++] = &o->self;
   if (!l->startup && (l->mode & RTLD_DEEPBIND))
     slots[n++] = &l->root->searchlist;
   slots[n++] = &l->ns->global;
   if (!l->startup && !(l->mode & RTLD_DEEPBIND))
     slots[n++] = &l->root->searchlist;
+  if (o->kind == LDX_VDSO) /* it is not in the program's scope */
+    slots[n++] = &o->self;
   return set_scope(o, slots, n) || out_of_memory(l);
 }
 

@@ -127,6 +127,14 @@ static const char *find_in_path(const char *name) {
   return name;
 }
 
+/* The program itself cannot be had. --verify says so by its exit status. */
+static _Noreturn void refuse(const struct ldx_diag *d) {
+  if (ldx_self.options.mode == LDX_VERIFY)
+    sys_exit(1);
+  ldx_self.program_name = "";
+  ldx_die(d);
+}
+
 static void open_program(const char *path, struct ldx_library_file *f, struct stat *st) {
   struct ldx_diag d = {.heap = &ldx_self.heap};
   long fd = sys_open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK); /* a FIFO must not block */
@@ -139,12 +147,10 @@ static void open_program(const char *path, struct ldx_library_file *f, struct st
     if (!ldx_sys_failed(r) && f->path)
       return;
     ldx_fail(&d, LDX_DIAG_LOAD, (int)-r, path, "cannot read file data");
-    ldx_self.program_name = "";
-    ldx_die(&d);
+    refuse(&d);
   }
   ldx_fail(&d, LDX_DIAG_LOAD, (int)-fd, path, "cannot open shared object file");
-  ldx_self.program_name = "";
-  ldx_die(&d);
+  refuse(&d);
 }
 
 static void note_exe_path(int fd) {
@@ -160,12 +166,12 @@ static struct ldx_object *program_from_file(const char *path, struct ldx_load *l
   struct stat st;
   open_program(path, &f, &st);
   note_exe_path(f.fd);
+  if (ldx_listing()) /* ldd's readers know $ORIGIN as the folder of the name that was given */
+    ldx_self.search.program_path = path;
   struct ldx_object *o = ldx_map_file(l, &f, &st, LDX_PROGRAM);
   ldx_close_later(&ldx_self.closing, f.fd);
-  if (!o) {
-    ldx_self.program_name = "";
-    ldx_die(l->diag);
-  }
+  if (!o)
+    refuse(l->diag);
   ldx_self.program_path = path;
   o->dev = o->ino = 0; /* as when the kernel opened it: dlopen of its file does not mean the program */
   ldx_delete(o->map.l_name);
@@ -252,10 +258,12 @@ static void name_support(struct ldx_load *l) {
 
 static bool discover(struct ldx_load *l) {
   struct ldx_object_list preloads = {0};
+  ldx_self.statistics.begin_load = ldx_cycles();
   bool ok = ldx_load_preloads(l, &preloads) && ldx_load_dependencies(l, l->root, preloads.at, preloads.count);
   ldx_delete(preloads.at);
   if (ok)
     name_support(l);
+  ldx_self.statistics.end_load = ldx_cycles();
   return ok;
 }
 
@@ -282,8 +290,17 @@ static void load_program(struct ldx_load *l) {
   ldx_r_debug_state(&ldx_self.r_debug, LDX_RT_CONSISTENT);
 }
 
+static _Noreturn void list_tunables(void) {
+  if (!ldx_self.glibc.profile)
+    ldx_die_text("%s: uses no glibc, and so has no tunables", ldx_self.program_name);
+  glibc_print_tunables(&ldx_self.glibc, 1);
+  sys_exit(0);
+}
+
 static struct ldx_handoff *run_program(struct ldx_load *l) {
   struct ldx_object *o = l->root;
+  if (ldx_self.options.mode == LDX_TUNABLES)
+    list_tunables();
   if (!o->entry || !elf_at_memory(&o->image, o->entry - o->map.l_addr, 1, PF_X))
     ldx_die_text("%s: no entry point", ldx_self.program_name);
   ldx_self.starting = false;
@@ -291,12 +308,25 @@ static struct ldx_handoff *run_program(struct ldx_load *l) {
   if (l->ns->libc)
     glibc_early_init(&ldx_self.glibc, l->ns->libc, true);
   ldx_search_settle(&ldx_self.search);
+  if (ldx_tracing(LDX_DEBUG_STATISTICS)) {
+    ldx_self.statistics.end = ldx_cycles();
+    ldx_print_start_statistics(o);
+  }
   ldx_run_constructors(o->init_order.at, o->init_order.count);
-  if (ldx_tracing(LDX_DEBUG_FILES))
-    ldx_debug("\ninitialize program: %s\n\n\ntransferring control: %s\n", ldx_self.program_name,
-              ldx_self.program_name);
   ldx_self.handoff = (struct ldx_handoff){o->entry, (uintptr_t)ldx_self.args.stack, (uintptr_t)ldx_fini_all};
   return &ldx_self.handoff;
+}
+
+/* A library may be named as ld.so.cache knows it; the tunables are those of the system's libc. */
+static const char *find_program(const char *name) {
+  const struct ldx_find_request r = {.name = name ? name : "libc.so.6"};
+  struct ldx_diag d = {.heap = &ldx_self.heap};
+  struct ldx_library_file f;
+  const char *path = name ? find_in_path(name) : r.name;
+  if (strchr(path, '/') || !sys_access(path, 4 /* R_OK */) || ldx_find(&ldx_self.search, &r, &f, &d) != LDX_FOUND)
+    return path;
+  sys_close(f.fd);
+  return f.path;
 }
 
 static struct ldx_object *command(struct ldx_load *l) {
@@ -304,19 +334,22 @@ static struct ldx_object *command(struct ldx_load *l) {
   ldx_self.options.command = true;
   ldx_self.command_path = a->auxv.execfn ? a->auxv.execfn : a->argv[0];
   int first = ldx_read_arguments(a, &ldx_self.options, &ldx_self.search);
-  char *path = ldx_strdup(&ldx_self.heap, find_in_path(a->argv[first]));
+  char *path = ldx_strdup(&ldx_self.heap, find_program(a->argv[first]));
   if (!path)
     must(NULL);
   ldx_shift_arguments(a, first);
   if (ldx_self.options.argv0)
     ldx_set_argv0(a, ldx_self.options.argv0);
-  ldx_self.program_name = ldx_self.search.program_name = a->argv[0];
+  ldx_self.program_name = ldx_self.search.program_name = a->argc ? a->argv[0] : path;
   struct ldx_object *o = program_from_file(path, l);
+  if (ldx_self.options.mode == LDX_VERIFY)
+    sys_exit(!o->image.dynamic ? 1 : o->image.interp ? 0 : 2);
   dress_as_program(o, path);
   return o;
 }
 
 struct ldx_handoff *ldx_main(uintptr_t *stack) {
+  ldx_self.statistics.start = ldx_cycles();
   init_process(stack);
   struct ldx_args *a = &ldx_self.args;
   struct ldx_diag d = {.heap = &ldx_self.heap};

@@ -131,9 +131,14 @@ void ldx_unique_forget(struct ldx_unique_table *t, const struct ldx_object *o) {
   ldx_rlock_leave(&t->lock);
 }
 
+/* A COPY relocation asks for somebody else's definition than the program's. */
+static bool passes_over(const struct ldx_object *o, const struct ldx_sym_request *r) {
+  return o->removed || ((r->flags & LDX_SYM_COPY) && o->kind == LDX_PROGRAM);
+}
+
 /* True ends the search. A symbol may have moved to another library than the one its version was linked from. */
 static bool try_object(struct ldx_object *o, struct ldx_sym_request *r) {
-  if (o->removed || ((r->flags & LDX_SYM_COPY) && o->kind == LDX_PROGRAM))
+  if (passes_over(o, r))
     return false;
   const Elf64_Sym *s = ldx_symbol_in(o, r);
   unsigned bind = s ? ELF64_ST_BIND(s->st_info) : STB_LOCAL;
@@ -161,6 +166,18 @@ static bool search_list(const struct ldx_scope_list *list, uint32_t from, struct
   return false;
 }
 
+/* The same, told object by object. */
+static bool search_told(const struct ldx_scope_list *list, uint32_t from, struct ldx_sym_request *r) {
+  for (uint32_t i = from; i < list->count; i++) {
+    struct ldx_object *o = list->at[i].object;
+    if (!passes_over(o, r))
+      r->tried(r, o);
+    if (try_object(o, r))
+      return true;
+  }
+  return false;
+}
+
 static uint32_t index_of(const struct ldx_scope_list *list, const struct ldx_object *o) {
   uint32_t i = 0;
   while (i < list->count && list->at[i].object != o)
@@ -180,7 +197,7 @@ bool ldx_find_symbol(struct ldx_scope_slot *const *scope, struct ldx_sym_request
       from = index_of(list, r->skip);
       from = from < list->count ? from + 1 : 0;
     }
-    if (search_list(list, from, r))
+    if (r->tried ? search_told(list, from, r) : search_list(list, from, r))
       break;
   }
   return r->sym;

@@ -15,6 +15,10 @@ enum {
   LDX_SYM_STRONG = 8, /* LD_DYNAMIC_WEAK: a later strong definition wins */
 };
 
+struct ldx_sym_request;
+/* Hears of each object that a lookup looks into, before it does. */
+typedef void ldx_sym_tried(const struct ldx_sym_request *r, const struct ldx_object *o);
+
 /* The pack of a lookup: what is asked, and what was found. */
 struct ldx_sym_request {
   struct elf_name name;
@@ -23,6 +27,7 @@ struct ldx_sym_request {
   const Elf64_Sym *ref;              /* its own symbol table entry, or NULL */
   uint32_t flags;
   struct ldx_object *skip; /* RTLD_NEXT: start behind this object; NULL: at the beginning */
+  ldx_sym_tried *tried;    /* NULL: nobody listens */
 
   const Elf64_Sym *sym; /* NULL: not found */
   struct ldx_object *object;

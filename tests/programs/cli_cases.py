@@ -6,7 +6,7 @@ from search_cases import LOADER_INIT, LOADER_NAME, LOADER_SEARCH, PIDS
 COMMAND = {'modes': ('command',), 'reason': 'options stand on the command line', 'loader': True}
 WORDING = Rewrite(r'^(\./[\w.-]+|no-such-program): .*$', r'\1: ...', 'what is wrong is said in ldx\'s own words')
 OWN_LIST = Rewrite(r'^\t(/.*/)?(ld-linux-x86-64\.so\.2|ldx)( => .*)? \(0x.*\n', '\t(loader)\n', 'the loader is another')
-DOT = Rewrite(r'/\./', '/', 'named on the command line, the system loader takes $ORIGIN from the name as given')
+DOT = Rewrite(r'/\.(?=[/:\t])', '', 'named on the command line, the system loader takes $ORIGIN from the name as given')
 CHAIN = 'liba.so libb.so libc_.so libd.so'
 
 
@@ -52,7 +52,7 @@ OPTIONS = [
 # What the system loader does with such an option is odd, or another thing than ldd shows: the oracle is a start without it.
 BESIDE = [
     Case(f'cli.{name}', script=f'if [ -n "$RUN" ]; then $RUN {options}; else {plain}; fi{filtered}', use=use, modes=('command',), reason='options',
-         rewrites=(ADDRESSES,))
+         rewrites=(DOT, ADDRESSES))
     for name, options, plain, use, filtered in (
         ('argv0', '--argv0 other ./facts x', 'bash -c "exec -a other ./facts x"', 'facts', ' | grep -v -e "^env " -e ^AT_EXECFN'),
         ('list-missing', '--list ./scope', 'LD_TRACE_LOADED_OBJECTS=1 ./scope', 'scope liba.so libc_.so', ' | sort'),
@@ -84,7 +84,7 @@ REFUSED = [
 
 # Where ld-linux stands among libraries that were not found is a chance of how the system loader builds its list.
 def trace(name, program, use, **more):
-    return Case(f'cli.trace-{name}', [f'./{program}'], use=use, rewrites=(ADDRESSES, OWN_LIST), **more)
+    return Case(f'cli.trace-{name}', [f'./{program}'], use=use, rewrites=(DOT, ADDRESSES, OWN_LIST), **more)
 
 
 TRACE = {'LD_TRACE_LOADED_OBJECTS': '1'}
@@ -108,6 +108,7 @@ STEPS = Rewrite(r'^(calling (init|fini)|initialize program|transferring control)
 ALLOCATOR = Rewrite(r"^(binding file \S+ \[0\] to /lib\S*/libc\.so\.6 \[0\]: normal symbol `|symbol=)([cm]alloc\b|realloc\b|free\b|_dl_).*\n", '',
                     'the system loader itself looks for the program\'s allocator, and for what libc takes over from it')
 DEBUG = (PIDS, ADDRESSES, LOADER_LINES, MISSES, STEPS, ALLOCATOR)
+LOADER_SCOPE = Rewrite(r'^object=\S*/ld-linux-x86-64\.so\.2 .*\n .*\n\n', '', 'ldx maps ld-linux as a library, which has a scope')
 RELOCATED = Rewrite(r'^relocation processing: .*\n', '', 'the order of relocation is ldx\'s own')
 OPTION_NAMES = Rewrite(r'^  (\w+) .*$|^[^ ].*$', r'\1', 'the names are the contract, not the sentences')
 
@@ -122,7 +123,7 @@ DEBUGS = [
     debug('bindings-missing', 'bindings', 'missing-lazy', 'missing-lazy libmissing.so', sort='unique', rewrites=DEBUG + (RELOCATED,)),
     debug('symbols', 'symbols', sort='unique', rewrites=DEBUG + (RELOCATED,)),
     debug('versions', 'versions', 'versions-main2', 'versions-main2 libversioned.so=libversioned3.so', sort='unique'),
-    debug('scopes', 'scopes', rewrites=(PIDS, MISSES, Rewrite(r' \S*(ld-linux-x86-64\.so\.2|/ldx)\b', '', 'the loader\'s name'), LOADER_LINES)),
+    debug('scopes', 'scopes', rewrites=(PIDS, MISSES, LOADER_SCOPE, Rewrite(r' \S*(ld-linux-x86-64\.so\.2|/ldx)\b', '', 'the loader\'s name'), LOADER_LINES)),
     debug('help', 'help', rewrites=(OPTION_NAMES,)),
     debug('unknown', 'no-such-word,libs', rewrites=(PIDS, LOADER_SEARCH, LOADER_INIT, MISSES, Rewrite(r'^warning: .*\n', '', 'wording'))),
     Case('cli.debug-output', script='LD_DEBUG=libs LD_DEBUG_OUTPUT=out $RUN ./scope; ls | sed s/[0-9]*$//; cat out.*', use='scope ' + CHAIN,

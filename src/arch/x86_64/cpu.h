@@ -46,6 +46,13 @@ static inline void *ldx_thread_dtv(void) {
 /* Fetches a cache line that will be read soon; never faults. (The compiler's builtin is empty without SSE.) */
 static inline void ldx_prefetch(const void *p) { __asm__ volatile("prefetcht0 %0" ::"m"(*(const char *)p)); }
 
+/* The CPU's clock. */
+static inline uint64_t ldx_cycles(void) {
+  uint32_t low, high;
+  __asm__ volatile("rdtsc" : "=a"(low), "=d"(high));
+  return (uint64_t)high << 32 | low;
+}
+
 /* Fixed layout of a thread control block that every libc on this CPU shares. */
 enum { LDX_TCB_SELF = 0, LDX_TCB_DTV = 8, LDX_TCB_SELF2 = 16, LDX_TCB_GUARD = 0x28, LDX_TCB_POINTER_GUARD = 0x30 };
 

@@ -209,7 +209,8 @@ void glibc_set_globals(const struct glibc_state *g, const struct glibc_process *
   put_ptr(g->ro, f->ro._dl_auxv, p->auxv);
   put_ptr(g->ro, f->ro._dl_platform, p->platform);
   put64(g->ro, f->ro._dl_platformlen, p->platform ? strlen(p->platform) : 0);
-  put32(g->ro, f->ro._dl_debug_fd, 2);
+  put32(g->ro, f->ro._dl_debug_mask, p->debug_mask);
+  put32(g->ro, f->ro._dl_debug_fd, (uint32_t)p->debug_fd);
   put64(g->ro, f->ro._dl_tls_static_size, p->tls->static_size);
   put64(g->ro, f->ro._dl_tls_static_align, p->tls->static_align);
   put64(g->ro, f->ro._dl_tls_static_surplus, p->tls->surplus);

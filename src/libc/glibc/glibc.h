@@ -25,6 +25,8 @@ struct glibc_process {
   const char *platform;
   const unsigned char *random;
   bool secure, exec_stack, bind_now;
+  uint32_t debug_mask; /* LD_DEBUG, in the system loader's numbers */
+  int debug_fd;
   struct ldx_object *vdso;
   const struct ldx_tls *tls;
 };
@@ -47,8 +49,11 @@ void glibc_sync_namespace(const struct glibc_state *g, const struct ldx_namespac
 
 /* Before any code of the guest runs: variables of ld-linux. */
 void glibc_set_globals(const struct glibc_state *g, const struct glibc_process *p);
-/* Tunables from GLIBC_TUNABLES and their environment aliases, before ld-linux initialises itself. */
-void glibc_set_tunables(const struct glibc_state *g, char *const *envp, bool secure);
+/* Tunables from GLIBC_TUNABLES and their environment aliases, before ld-linux initialises itself. A privileged process
+ * obeys none of them, and those that its children must not obey either are taken out of the environment. */
+void glibc_set_tunables(const struct glibc_state *g, char **envp, bool secure);
+/* One line each: name, value, bounds. */
+void glibc_print_tunables(const struct glibc_state *g, int fd);
 /* After relocation of ld-linux, before any resolver runs. */
 void glibc_redirect(const struct glibc_state *g, const struct glibc_services *s);
 /* After ld-linux initialised itself: it measures the signal frame too, and the larger value is right. */

@@ -1,6 +1,7 @@
 /* Tunables live in ld-linux; its start-up code, which never runs here, would parse the environment into them. */
 #include <string.h>
 
+#include "base/print.h"
 #include "libc/glibc/glibc.h"
 
 struct table {
@@ -93,14 +94,97 @@ static void parse_alias(const struct table *t, const char *env) {
   }
 }
 
-void glibc_set_tunables(const struct glibc_state *g, char *const *envp, bool secure) {
+/* What a privileged process does with a tunable from the environment. Builds that don't say so erase all. */
+enum { ERASE, IGNORE /* but leave it to its children */ };
+
+static unsigned level_of(const struct table *t, size_t i) {
+  uint32_t level = ERASE;
+  if (t->f->tunable.security_level != GLIBC_ABSENT)
+    memcpy(&level, t->at + i * t->f->tunable.size + t->f->tunable.security_level, 4);
+  return level;
+}
+
+static bool may_stay(const struct table *t, const char *name, size_t n) {
+  for (size_t i = 0; i < t->count; i++)
+    if (is(t->at + i * t->f->tunable.size + t->f->tunable.name, name, n))
+      return level_of(t, i) != ERASE;
+  return false;
+}
+
+/* Rewrites "name=value:name=value" in place. */
+static void filter_list(const struct table *t, char *p) {
+  char *to = p, *first = p;
+  while (*p) {
+    size_t name = strcspn(p, "=:"), n = strcspn(p, ":");
+    bool more = p[n];
+    if (p[name] == '=' && may_stay(t, p, name)) {
+      if (to != first)
+        *to++ = ':';
+      memmove(to, p, n);
+      to += n;
+    }
+    p += n + more;
+  }
+  *to = '\0';
+}
+
+static bool erased_alias(const struct table *t, const char *env) {
+  size_t n = strcspn(env, "=");
+  for (size_t i = 0; n && i < t->count; i++) {
+    const char *alias = t->at + i * t->f->tunable.size + t->f->tunable.env_alias;
+    if (*alias && is(alias, env, n))
+      return level_of(t, i) == ERASE;
+  }
+  return false;
+}
+
+static void clean_environment(const struct table *t, char **envp) {
+  char **to = envp;
+  for (char **from = envp; *from; from++) {
+    bool list = !strncmp(*from, "GLIBC_TUNABLES=", 15);
+    if (list && t->f->tunable.security_level != GLIBC_ABSENT)
+      filter_list(t, *from + 15);
+    else if (list || erased_alias(t, *from))
+      continue;
+    *to++ = *from;
+  }
+  while (*to)
+    *to++ = NULL;
+}
+
+void glibc_set_tunables(const struct glibc_state *g, char **envp, bool secure) {
   struct table t = table_of(g);
-  if (secure || !t.count)
+  if (!t.count)
     return;
+  if (secure) {
+    clean_environment(&t, envp);
+    return;
+  }
   for (char *const *e = envp; *e; e++)
     if (!strncmp(*e, "GLIBC_TUNABLES=", 15))
       parse_list(&t, *e + 15);
   for (char *const *e = envp; *e; e++)
     if (**e == 'M' || **e == 'L')
       parse_alias(&t, *e);
+}
+
+void glibc_print_tunables(const struct glibc_state *g, int fd) {
+  struct table t = table_of(g);
+  const struct glibc_profile *f = t.f;
+  for (size_t i = 0; i < t.count; i++) {
+    const char *e = t.at + i * f->tunable.size, *name = e + f->tunable.name, *text;
+    uint32_t type;
+    uint64_t v, min, max;
+    memcpy(&type, e + f->tunable.type_code, 4);
+    memcpy(&v, e + f->tunable.val, 8);
+    memcpy(&text, e + f->tunable.val, 8);
+    memcpy(&min, e + f->tunable.type_min, 8);
+    memcpy(&max, e + f->tunable.type_max, 8);
+    if (type == TYPE_STRING)
+      ldx_print(fd, "%s:%s%s\n", name, text ? " " : "", text ? text : "");
+    else if (type == TYPE_INT)
+      ldx_print(fd, "%s: %d (min: %d, max: %d)\n", name, (int)v, (int)min, (int)max);
+    else
+      ldx_print(fd, "%s: 0x%lx (min: 0x%lx, max: 0x%lx)\n", name, v, min, max);
+  }
 }
