@@ -147,8 +147,19 @@ static bool returns_to_frame(struct stepper *s, const struct user_regs_struct *n
   return false;
 }
 
-static void enter_loader(struct stepper *s, const struct user_regs_struct *now) {
-  if (returns_to_frame(s, now) || is_function(s, now->rip))
+/* The lazy-binding entry of a PLT: push GOT[1], jmp *GOT[2]. A damaged slot can lead to the jump alone. */
+static bool pushed_nothing(const struct stepper *s, const struct user_regs_struct *before,
+                           const struct user_regs_struct *now) {
+  uint64_t push = peek(s, before->rip - 6), jump = peek(s, before->rip);
+  if ((push & 0xffff) != 0x35ff || (jump & 0xffff) != 0x25ff)
+    return false;
+  uint64_t second_word = before->rip + (uint64_t)(int32_t)(push >> 16);
+  return peek(s, now->rsp) != peek(s, second_word);
+}
+
+static void enter_loader(struct stepper *s, const struct user_regs_struct *before,
+                         const struct user_regs_struct *now) {
+  if (returns_to_frame(s, now) || (is_function(s, now->rip) && !pushed_nothing(s, before, now)))
     return;
   bool began_before = s->depth == 0 && follows_call(s, now->rip);
   s->guest_misbehaved = !began_before;
@@ -164,7 +175,7 @@ static bool step(struct stepper *s, struct user_regs_struct *now) {
   if (inside(s, before.rip) && !inside(s, now->rip))
     leave_loader(s, &before, now);
   if (!inside(s, before.rip) && inside(s, now->rip))
-    enter_loader(s, now);
+    enter_loader(s, &before, now);
   return true;
 }
 

@@ -61,7 +61,7 @@ static void lower_limit(pid_t child, int what, rlim_t value) {
 
 /* What is limited from here on does not hinder the kernel in starting the loader. */
 void prepare_child(pid_t child, const struct request *request) {
-  ptrace(PTRACE_SETOPTIONS, child, 0, PTRACE_O_EXITKILL | PTRACE_O_TRACESYSGOOD);
+  ptrace(PTRACE_SETOPTIONS, child, 0, PTRACE_O_EXITKILL | PTRACE_O_TRACESYSGOOD | PTRACE_O_TRACEEXEC);
   lower_limit(child, RLIMIT_AS, request->address_space);
   lower_limit(child, RLIMIT_NOFILE, request->files);
 }

@@ -99,7 +99,7 @@ static struct outcome follow(pid_t child, const struct request *request) {
       prepare_child(child, request);
     } else if (signal == (SIGTRAP | 0x80)) {
       at_system_call(child, request->image, &injection);
-    } else {
+    } else if (status >> 16 != PTRACE_EVENT_EXEC) { /* the loader may leave a static program to the kernel */
       deliver = signal;
       /* Before the stop at execve it is the kernel that gives up, half way into the new program. */
       if (is_fatal(signal) && started)

@@ -19,6 +19,7 @@ LINK_TO_LOADER = './ldx'  # what PT_INTERP of the bases says, and the kernel tak
 # What is said and then gone on from; worded and prefixed as the system loader does.
 WARNING = re.compile(r'no version information available|weak version .* not found|has different size in shared object'
                      r'|causes overflow in .* relocation')
+MISSING_VERSION = re.compile(r'version .* not found \(required by ')
 
 # A verdict on one run. The last four are faults of the loader.
 SAME = 'same'            # as with the undamaged file
@@ -135,6 +136,13 @@ def one_line(text, prefix):
     return text.startswith(prefix) and text.count('\n') == 1 and text.endswith('\n') and len(text) > len(prefix) + 1
 
 
+def clear(said, prefix, many):
+    """One line; a list, and what lacks several versions, may say more, each in a line of its own."""
+    lines = said.splitlines(keepends=True)
+    many = many or all(MISSING_VERSION.search(line) for line in lines)
+    return len(lines) > 0 and (many or len(lines) == 1) and all(one_line(line, prefix) for line in lines)
+
+
 def judge_exit(way, result, wanted, prefix):
     if wanted and result.number == wanted.status and wanted.out in (None, result.out):
         return SAME
@@ -143,7 +151,7 @@ def judge_exit(way, result, wanted, prefix):
     said = errors(result.err)
     # ldd's users know 1 for "not a dynamic executable".
     if result.number == 127 or way == 'list' and result.number == 1:
-        return CLEAN if one_line(said, prefix) else UNCLEAN
+        return CLEAN if clear(said, prefix, many=way == 'list') else UNCLEAN
     if way == 'dlopened' and result.number == 0 and not said and one_line(result.out, 'dl'):
         return CLEAN
     return UNCLEAN if said.startswith('ldx: ') else OTHER
