@@ -8,7 +8,7 @@
 
 /* A block's header sits in the 16 bytes before it. */
 struct block {
-  size_t size;  /* whole mapping, for large blocks */
+  size_t size;  /* with this header; for large blocks the whole mapping */
   uint32_t cls; /* size class, or LARGE, or ALIGNED */
   uint32_t off; /* ALIGNED: distance back to the real block */
 };
@@ -72,6 +72,7 @@ static struct block *carve(struct ldx_heap *h, size_t need) {
   }
   struct block *b = (struct block *)h->chunk;
   h->chunk += size;
+  b->size = size;
   b->cls = class_below(size);
   return b;
 }
@@ -88,6 +89,24 @@ static bool enter(struct ldx_heap *h) {
 
 static void leave(struct ldx_heap *h) { __atomic_store_n(&h->lock, 0, __ATOMIC_RELEASE); }
 
+/* A free block of at least `need` bytes: any of the class above, or one of the latest of the class below. */
+static struct block *take(struct ldx_heap *h, size_t need) {
+  enum { LATEST = 16 };
+  void **link = &h->free_list[class_below(need < class_size(0) ? class_size(0) : need)];
+  for (int i = 0; i < LATEST && *link; i++, link = (void **)((struct block *)*link + 1)) {
+    struct block *b = *link;
+    if (b->size >= need) {
+      *link = *(void **)(b + 1);
+      return b;
+    }
+  }
+  link = &h->free_list[class_above(need)];
+  struct block *b = *link;
+  if (b)
+    *link = *(void **)(b + 1);
+  return b;
+}
+
 void *ldx_heap_alloc(struct ldx_heap *h, size_t size) {
   size_t need = size + sizeof(struct block);
   if (need < size)
@@ -95,10 +114,8 @@ void *ldx_heap_alloc(struct ldx_heap *h, size_t size) {
   if (need > LARGEST || !enter(h))
     return alloc_large(need);
   drain_deferred(h);
-  unsigned cls = class_above(need);
-  struct block *b = h->free_list[cls];
+  struct block *b = take(h, need);
   if (b) {
-    h->free_list[cls] = *(void **)(b + 1);
     leave(h);
     memset(b + 1, 0, need - sizeof *b);
     return b + 1;

@@ -121,14 +121,15 @@ static bool map_image(struct mapping *m) {
 }
 
 /* Program headers of the file, in memory of ldx: `*own` is to be freed when not NULL. */
-static const Elf64_Phdr *file_phdrs(struct ldx_library_file *f, uint64_t size, void **own, struct ldx_diag *d) {
+static const Elf64_Phdr *file_phdrs(struct ldx_library_file *f, const char *name, uint64_t size, void **own,
+                                    struct ldx_diag *d) {
   struct ldx_span head = {f->head, f->head_size};
   enum elf_error e = elf_check_header(head);
   const Elf64_Ehdr *eh = (const Elf64_Ehdr *)f->head;
   const Elf64_Phdr *ph = e ? NULL : elf_phdrs(head, size, &e);
   *own = NULL;
   if (e) {
-    ldx_fail(d, LDX_DIAG_LOAD, 0, f->path, "%s", elf_error_text(e));
+    ldx_fail(d, LDX_DIAG_LOAD, 0, name, "%s", elf_error_text(e));
     return NULL;
   }
   if (ph)
@@ -137,7 +138,7 @@ static const Elf64_Phdr *file_phdrs(struct ldx_library_file *f, uint64_t size, v
   *own = ldx_new(bytes);
   if (!*own || sys_pread(f->fd, *own, bytes, (int64_t)eh->e_phoff) != (long)bytes) {
     ldx_delete(*own);
-    ldx_fail(d, LDX_DIAG_LOAD, *own ? 0 : 12, f->path, "cannot read file data");
+    ldx_fail(d, LDX_DIAG_LOAD, *own ? 0 : 12, name, "cannot read file data");
     *own = NULL;
     return NULL;
   }
@@ -186,20 +187,20 @@ static uintptr_t program_hint(const struct elf_image *im) {
   return brk > 0x500000000000 && brk < 0x7f0000000000 ? below : 0;
 }
 
-static bool map_phdrs(struct ldx_object *o, struct ldx_library_file *f, const Elf64_Phdr *phdrs, uint64_t size,
-                      struct ldx_diag *d) {
+static bool map_phdrs(struct ldx_object *o, struct ldx_library_file *f, const char *name, const Elf64_Phdr *phdrs,
+                      uint64_t size, struct ldx_diag *d) {
   const Elf64_Ehdr *eh = (const Elf64_Ehdr *)f->head;
   struct elf_segment segments[ELF_MAX_SEGMENTS];
   enum elf_error e = elf_read_layout(phdrs, eh->e_phnum, size, segments, ELF_MAX_SEGMENTS, &o->image);
   o->image.segments = NULL;
   if (e)
-    return ldx_fail(d, LDX_DIAG_LOAD, 0, f->path, "%s", elf_error_text(e));
+    return ldx_fail(d, LDX_DIAG_LOAD, 0, name, "%s", elf_error_text(e));
   size_t bytes = o->image.segment_count * sizeof *segments;
   struct elf_segment *own = ldx_new(bytes);
   if (!own)
-    return ldx_fail(d, LDX_DIAG_LOAD, 12, f->path, "cannot create shared object descriptor");
+    return ldx_fail(d, LDX_DIAG_LOAD, 12, name, "cannot create shared object descriptor");
   o->image.segments = memcpy(own, segments, bytes);
-  struct mapping m = {&o->image, f->path, f->fd, d, eh->e_type == ET_EXEC, 0};
+  struct mapping m = {&o->image, name, f->fd, d, eh->e_type == ET_EXEC, 0};
   if (o->kind == LDX_PROGRAM && !m.fixed && o->image.interp)
     m.hint = program_hint(&o->image);
   if (!map_image(&m))
@@ -208,24 +209,24 @@ static bool map_phdrs(struct ldx_object *o, struct ldx_library_file *f, const El
   set_extent(o);
   o->entry = eh->e_entry ? o->image.bias + eh->e_entry : 0;
   if (!place_phdrs(o, eh, phdrs))
-    return ldx_fail(d, LDX_DIAG_LOAD, 12, f->path, "cannot allocate memory for program header");
+    return ldx_fail(d, LDX_DIAG_LOAD, 12, name, "cannot allocate memory for program header");
   rebase_headers(&o->image, phdrs, o->phdrs);
   return true;
 }
 
 struct ldx_object *ldx_map_file(struct ldx_load *l, struct ldx_library_file *f, const struct stat *st,
-                                enum ldx_object_kind kind) {
+                                const char *name, enum ldx_object_kind kind) {
   struct ldx_object *o = ldx_new_object(kind, f->path);
   if (!o) {
-    ldx_fail(l->diag, LDX_DIAG_LOAD, 12, f->path, "cannot create shared object descriptor");
+    ldx_fail(l->diag, LDX_DIAG_LOAD, 12, name, "cannot create shared object descriptor");
     return NULL;
   }
   o->dev = st->st_dev;
   o->ino = st->st_ino;
   void *own = NULL;
-  const Elf64_Phdr *phdrs = file_phdrs(f, (uint64_t)st->st_size, &own, l->diag);
-  bool ok = phdrs && check_type((const Elf64_Ehdr *)f->head, kind, f->path, l->diag) &&
-            map_phdrs(o, f, phdrs, (uint64_t)st->st_size, l->diag) && ldx_read_object(o, l->diag);
+  const Elf64_Phdr *phdrs = file_phdrs(f, name, (uint64_t)st->st_size, &own, l->diag);
+  bool ok = phdrs && check_type((const Elf64_Ehdr *)f->head, kind, name, l->diag) &&
+            map_phdrs(o, f, name, phdrs, (uint64_t)st->st_size, l->diag) && ldx_read_object(o, l->diag);
   ldx_delete(own);
   if (ok)
     return o;

@@ -96,7 +96,7 @@ static struct ldx_object *map_found(struct ldx_load *l, struct ldx_library_file 
     return NULL;
   if (ldx_tracing(LDX_DEBUG_FILES))
     ldx_debug("file=%s [%ld];  generating link map", name, l->ns->id);
-  o = ldx_map_file(l, f, &st, LDX_LIBRARY);
+  o = ldx_map_file(l, f, &st, name, LDX_LIBRARY);
   if (!o)
     return NULL;
   trace_mapped(o);

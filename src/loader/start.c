@@ -73,9 +73,7 @@ static struct ldx_object *adopt_ehdr(enum ldx_object_kind kind, const char *name
 _Noreturn static void bad_program(void) { ldx_die_text("%s: invalid program headers", ldx_self.program_name); }
 
 /* The kernel maps what a damaged program says, which may leave nothing at AT_PHDR: have it look before we do. */
-static bool is_mapped(uintptr_t addr) {
-  return addr && sys_access((const char *)addr, 0) != -14 /* EFAULT */;
-}
+static bool is_mapped(uintptr_t addr) { return addr && sys_access((const char *)addr, 0) != -14 /* EFAULT */; }
 
 static uintptr_t kernel_bias(const struct ldx_auxv *x) {
   uintptr_t at = (uintptr_t)x->phdr;
@@ -168,7 +166,7 @@ static struct ldx_object *program_from_file(const char *path, struct ldx_load *l
   note_exe_path(f.fd);
   if (ldx_listing()) /* ldd's readers know $ORIGIN as the folder of the name that was given */
     ldx_self.search.program_path = path;
-  struct ldx_object *o = ldx_map_file(l, &f, &st, LDX_PROGRAM);
+  struct ldx_object *o = ldx_map_file(l, &f, &st, path, LDX_PROGRAM);
   ldx_close_later(&ldx_self.closing, f.fd);
   if (!o)
     refuse(l->diag);
@@ -238,7 +236,9 @@ static void add_loader(struct ldx_load *l) {
   ldx_self.loader_object = o;
   const struct elf_segment *last = &o->image.segments[o->image.segment_count - 1];
   o->map_end = ldx_align_up(o->map.l_addr + last->vaddr + last->filesz, LDX_PAGE); /* memory behind is the heap's */
-  enlist(l, o);
+  o->pending = true;
+  if (!ldx_list_add(&ldx_self.heap, &l->fresh, o))
+    must(NULL);
 }
 
 /* The guest's loader comes in as a dependency of libc; it is called what the program calls it. */
@@ -261,8 +261,10 @@ static bool discover(struct ldx_load *l) {
   ldx_self.statistics.begin_load = ldx_cycles();
   bool ok = ldx_load_preloads(l, &preloads) && ldx_load_dependencies(l, l->root, preloads.at, preloads.count);
   ldx_delete(preloads.at);
-  if (ok)
+  if (ok) {
     name_support(l);
+    add_loader(l); /* behind all others: sanitizers look for themselves as the first library */
+  }
   ldx_self.statistics.end_load = ldx_cycles();
   return ok;
 }
@@ -375,7 +377,6 @@ struct ldx_handoff *ldx_main(uintptr_t *stack) {
     ldx_self.interp_name = ldx_self.guest_interp;
   enlist(&l, l.root);
   add_vdso(&l);
-  add_loader(&l);
   load_program(&l);
   return run_program(&l);
 }

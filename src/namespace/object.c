@@ -103,7 +103,17 @@ static void free_names(struct ldx_heap *h, struct ldx_name *n) {
   }
 }
 
+/* Each TLS descriptor's argument is followed by the address of the one before. */
+static void free_descriptors(struct ldx_heap *h, void *p) {
+  while (p) {
+    void *next = *(void **)((char *)p + LDX_TLSDESC_SIZE);
+    ldx_heap_free(h, p);
+    p = next;
+  }
+}
+
 void ldx_object_free(struct ldx_heap *h, struct ldx_object *o) {
+  free_descriptors(h, o->tls.descriptors);
   free_names(h, o->names);
   ldx_heap_free(h, o->map.l_name);
   ldx_heap_free(h, o->origin);

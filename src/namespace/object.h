@@ -77,8 +77,9 @@ struct ldx_tls_segment {
   uint64_t filesz, memsz, align, first_byte;
   uint64_t modid;    /* 0: none */
   int64_t offset;    /* variant II distance below the thread pointer; LDX_TLS_DYNAMIC, LDX_TLS_FORCED_DYNAMIC */
-  void *descriptors; /* TLSDESC arguments, freed with the object */
+  void *descriptors; /* list of TLSDESC arguments, freed with the object */
 };
+enum { LDX_TLSDESC_SIZE = 24 }; /* of the argument that stubs of dynamic TLS read */
 #define LDX_TLS_DYNAMIC 0
 #define LDX_TLS_FORCED_DYNAMIC (-1)
 

@@ -31,6 +31,8 @@ struct ldx_tlsdesc {
   uint64_t module, offset, generation;
 };
 
+_Static_assert(sizeof(struct ldx_tlsdesc) == LDX_TLSDESC_SIZE, "as object.h says");
+
 /* Module table; libthread_db reads it under its glibc name, dtv_slotinfo_list. */
 struct ldx_tls_slots {
   size_t len;
