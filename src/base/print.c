@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/sys.h"
+#include "base/text.h"
 
 struct sink {
   char *buf;
@@ -124,7 +125,7 @@ static void emit(struct sink *s, const char *fmt, va_list ap) {
   va_list copy;
   va_copy(copy, ap);
   while (*fmt) {
-    size_t n = strcspn(fmt, "%");
+    size_t n = ldx_until(fmt, "%");
     put(s, fmt, n);
     fmt += n;
     if (!*fmt)

@@ -93,7 +93,7 @@ bool ldx_bind(struct ldx_object *o, uint64_t symidx, uint32_t flags, struct ldx_
   ldx_add_dependency(o, r.object);
   out->sym = r.sym;
   out->object = r.object;
-  if (r.object->overrides)
+  if (r.object->overridden)
     out->override = ldx_override(r.object, r.sym);
   return true;
 }

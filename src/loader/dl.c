@@ -170,7 +170,7 @@ static void *value_of(struct ldx_object *o, const Elf64_Sym *s) {
     char *base = ldx_tls_address(&ldx_self.tls, o->tls.modid, false);
     return base ? base + s->st_value : NULL;
   }
-  uintptr_t override = o->overrides ? ldx_override(o, s) : 0;
+  uintptr_t override = o->overridden ? ldx_override(o, s) : 0;
   if (override)
     return (void *) override;
   uintptr_t at = s->st_value + (s->st_shndx == SHN_ABS ? 0 : o->map.l_addr);

@@ -154,13 +154,11 @@ static const struct {
     [POSIX_SPAWN] = {"posix_spawn", w_posix_spawn},
 };
 
-const char *ldx_exe_wrapper_name(unsigned i) { return wrappers[i].name; }
-
-const void *ldx_exe_wrapper(unsigned i, struct ldx_object *libc) {
-  struct elf_name name = elf_name(wrappers[i].name);
-  struct ldx_sym_request r = {.name = name, .flags = LDX_SYM_NEWEST};
-  const Elf64_Sym *s = ldx_symbol_in(libc, &r);
-  if (s)
-    ldx_self.exe_real[i] = libc->map.l_addr + s->st_value;
-  return wrappers[i].function;
+uintptr_t ldx_exe_wrapper(const char *name, uintptr_t real) {
+  for (unsigned i = 0; i < LDX_EXE_WRAPPERS; i++)
+    if (!strcmp(wrappers[i].name, name)) {
+      __atomic_store_n(&ldx_self.exe_real[i], real, __ATOMIC_RELEASE);
+      return (uintptr_t)wrappers[i].function;
+    }
+  return 0;
 }

@@ -3,12 +3,11 @@
 #ifndef LDX_LOADER_EXE_H
 #define LDX_LOADER_EXE_H
 
-#include "namespace/object.h"
+#include <stdint.h>
 
 enum { LDX_EXE_WRAPPERS = 23 };
 
-const char *ldx_exe_wrapper_name(unsigned i);
-/* The wrapper; notes the function in `libc` that it stands for. */
-const void *ldx_exe_wrapper(unsigned i, struct ldx_object *libc);
+/* The wrapper of libc's function `name`, which lies at `real`; 0 when it has none. */
+uintptr_t ldx_exe_wrapper(const char *name, uintptr_t real);
 
 #endif

@@ -41,8 +41,7 @@ static bool versions(struct ldx_load *l) {
 static bool reserve(struct ldx_load *l) {
   for (uint32_t i = 0; i < l->fresh.count; i++) {
     struct ldx_object *o = l->fresh.at[i];
-    if (!ldx_prepare_overrides(o))
-      return out_of_memory(l);
+    o->overridden = ldx_is_guest_library(o);
     glibc_fill_map(&ldx_self.glibc, o);
   }
   return true;

@@ -101,7 +101,7 @@ void ldx_symbol_not_found(struct ldx_object *from, const struct ldx_sym_request 
 
 /* overrides.c: functions of the guest's loader that ldx replaces by its own. */
 uintptr_t ldx_override(struct ldx_object *definer, const Elf64_Sym *sym);
-bool ldx_prepare_overrides(struct ldx_object *o);
+bool ldx_is_guest_library(const struct ldx_object *o);
 
 /* guest.c: the stages that only start-up has: static TLS, the guest libc's state. */
 bool ldx_place_startup(struct ldx_load *l);

@@ -187,19 +187,23 @@ static uintptr_t program_hint(const struct elf_image *im) {
   return brk > 0x500000000000 && brk < 0x7f0000000000 ? below : 0;
 }
 
+/* Reads the layout into segments of the object's own. */
+static bool read_layout(struct ldx_object *o, const char *name, const Elf64_Phdr *phdrs, uint32_t phnum, uint64_t size,
+                        struct ldx_diag *d) {
+  uint32_t room = phnum < ELF_MAX_SEGMENTS ? phnum : ELF_MAX_SEGMENTS;
+  struct elf_segment *segments = ldx_new(room * sizeof *segments);
+  if (!segments)
+    return ldx_fail(d, LDX_DIAG_LOAD, 12, name, "cannot create shared object descriptor");
+  enum elf_error e = elf_read_layout(phdrs, phnum, size, segments, room, &o->image);
+  o->image.segments = segments; /* freed with the object, also when it is refused */
+  return !e || ldx_fail(d, LDX_DIAG_LOAD, 0, name, "%s", elf_error_text(e));
+}
+
 static bool map_phdrs(struct ldx_object *o, struct ldx_library_file *f, const char *name, const Elf64_Phdr *phdrs,
                       uint64_t size, struct ldx_diag *d) {
   const Elf64_Ehdr *eh = (const Elf64_Ehdr *)f->head;
-  struct elf_segment segments[ELF_MAX_SEGMENTS];
-  enum elf_error e = elf_read_layout(phdrs, eh->e_phnum, size, segments, ELF_MAX_SEGMENTS, &o->image);
-  o->image.segments = NULL;
-  if (e)
-    return ldx_fail(d, LDX_DIAG_LOAD, 0, name, "%s", elf_error_text(e));
-  size_t bytes = o->image.segment_count * sizeof *segments;
-  struct elf_segment *own = ldx_new(bytes);
-  if (!own)
-    return ldx_fail(d, LDX_DIAG_LOAD, 12, name, "cannot create shared object descriptor");
-  o->image.segments = memcpy(own, segments, bytes);
+  if (!read_layout(o, name, phdrs, eh->e_phnum, size, d))
+    return false;
   struct mapping m = {&o->image, name, f->fd, d, eh->e_type == ET_EXEC, 0};
   if (o->kind == LDX_PROGRAM && !m.fixed && o->image.interp)
     m.hint = program_hint(&o->image);
@@ -237,17 +241,9 @@ struct ldx_object *ldx_map_file(struct ldx_load *l, struct ldx_library_file *f, 
 
 bool ldx_adopt_image(struct ldx_object *o, const Elf64_Phdr *phdrs, uint32_t phnum, uint64_t file_size,
                      struct ldx_diag *d) {
-  struct elf_segment segments[ELF_MAX_SEGMENTS];
   uintptr_t bias = o->image.bias;
-  enum elf_error e = elf_read_layout(phdrs, phnum, file_size, segments, ELF_MAX_SEGMENTS, &o->image);
-  o->image.segments = NULL;
-  if (e)
-    return ldx_fail(d, LDX_DIAG_LOAD, 0, ldx_display_name(o), "%s", elf_error_text(e));
-  size_t bytes = o->image.segment_count * sizeof *segments;
-  struct elf_segment *own = ldx_new(bytes);
-  if (!own)
-    return ldx_fail(d, LDX_DIAG_LOAD, 12, ldx_display_name(o), "cannot create shared object descriptor");
-  o->image.segments = memcpy(own, segments, bytes);
+  if (!read_layout(o, ldx_display_name(o), phdrs, phnum, file_size, d))
+    return false;
   o->image.bias = bias;
   o->phdrs = phdrs;
   set_extent(o);

@@ -5,6 +5,7 @@
 
 #include "base/print.h"
 #include "base/sys.h"
+#include "base/text.h"
 #include "loader/guest.h"
 #include "loader/stack.h"
 
@@ -35,7 +36,7 @@ const size_t ldx_debug_category_count = LDX_COUNT(ldx_debug_categories);
 
 static void parse_debug(const char *p, struct ldx_options *o) {
   while (*p) {
-    size_t n = strcspn(p, " ,:");
+    size_t n = ldx_until(p, " ,:");
     bool known = n == 0;
     for (size_t i = 0; i < ldx_debug_category_count; i++)
       if (strlen(ldx_debug_categories[i].name) == n && !memcmp(ldx_debug_categories[i].name, p, n)) {
@@ -73,7 +74,7 @@ static uint64_t read_number(const char *p) {
 uint64_t ldx_tunable_number(const char *name, uint64_t otherwise) {
   const char *p = ldx_self.args.auxv.secure ? NULL : ldx_self.options.tunables;
   size_t n = strlen(name);
-  for (; p && *p; p += strcspn(p, ":"), p += *p == ':')
+  for (; p && *p; p += ldx_until(p, ":"), p += *p == ':')
     if (!strncmp(p, name, n) && p[n] == '=')
       otherwise = read_number(p + n + 1);
   return otherwise;

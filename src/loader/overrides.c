@@ -7,37 +7,39 @@
 #include "loader/exe.h"
 #include "loader/load.h"
 
+#define REPLACE(name, function) {name, sizeof(name) - 1, function}
 static const struct {
   const char *name;
+  size_t len;
   const void *function;
 } table[] = {
-    {"dlopen", ldx_dlopen},
-    {"dlmopen", ldx_dlmopen},
-    {"dlclose", ldx_dlclose},
-    {"dlsym", ldx_dlsym},
-    {"dlvsym", ldx_dlvsym},
-    {"dlerror", ldx_dlerror},
-    {"dladdr", ldx_dladdr},
-    {"dladdr1", ldx_dladdr1},
-    {"dlinfo", ldx_dlinfo},
-    {"dl_iterate_phdr", ldx_dl_iterate_phdr},
-    {"_dl_find_object", ldx_find_object},
-    {"_dl_find_dso_for_object", ldx_find_dso},
-    {"__tls_get_addr", ldx_tls_get_addr},
-    {"_dl_allocate_tls", ldx_allocate_tls},
-    {"_dl_allocate_tls_init", ldx_allocate_tls_init},
-    {"_dl_deallocate_tls", ldx_deallocate_tls},
-    {"_dl_get_tls_static_info", ldx_tls_static_info},
-    {"_dl_rtld_di_serinfo", ldx_guest_serinfo},
-    {"_dl_signal_error", ldx_signal_error},
-    {"_dl_signal_exception", ldx_signal_exception},
-    {"_dl_catch_error", ldx_catch_error},
-    {"_dl_catch_exception", ldx_catch_exception},
-    {"_dl_exception_create", ldx_exception_create},
-    {"_dl_exception_create_format", ldx_exception_create_format},
-    {"_dl_exception_free", ldx_exception_free},
-    {"_dl_debug_state", _dl_debug_state},
-    {"_r_debug", &ldx_self.r_debug},
+    REPLACE("dlopen", ldx_dlopen),
+    REPLACE("dlmopen", ldx_dlmopen),
+    REPLACE("dlclose", ldx_dlclose),
+    REPLACE("dlsym", ldx_dlsym),
+    REPLACE("dlvsym", ldx_dlvsym),
+    REPLACE("dlerror", ldx_dlerror),
+    REPLACE("dladdr", ldx_dladdr),
+    REPLACE("dladdr1", ldx_dladdr1),
+    REPLACE("dlinfo", ldx_dlinfo),
+    REPLACE("dl_iterate_phdr", ldx_dl_iterate_phdr),
+    REPLACE("_dl_find_object", ldx_find_object),
+    REPLACE("_dl_find_dso_for_object", ldx_find_dso),
+    REPLACE("__tls_get_addr", ldx_tls_get_addr),
+    REPLACE("_dl_allocate_tls", ldx_allocate_tls),
+    REPLACE("_dl_allocate_tls_init", ldx_allocate_tls_init),
+    REPLACE("_dl_deallocate_tls", ldx_deallocate_tls),
+    REPLACE("_dl_get_tls_static_info", ldx_tls_static_info),
+    REPLACE("_dl_rtld_di_serinfo", ldx_guest_serinfo),
+    REPLACE("_dl_signal_error", ldx_signal_error),
+    REPLACE("_dl_signal_exception", ldx_signal_exception),
+    REPLACE("_dl_catch_error", ldx_catch_error),
+    REPLACE("_dl_catch_exception", ldx_catch_exception),
+    REPLACE("_dl_exception_create", ldx_exception_create),
+    REPLACE("_dl_exception_create_format", ldx_exception_create_format),
+    REPLACE("_dl_exception_free", ldx_exception_free),
+    REPLACE("_dl_debug_state", _dl_debug_state),
+    REPLACE("_r_debug", &ldx_self.r_debug),
 };
 
 static bool is_guest_library(const struct ldx_object *o) {
@@ -48,53 +50,25 @@ static bool is_guest_library(const struct ldx_object *o) {
   return false;
 }
 
-/* All versions of a name (dlopen@GLIBC_2.2.5 and dlopen@@GLIBC_2.34 mean the same), or with `only` != 0 those
- * whose function is at that address. */
-static uint32_t add_name(struct ldx_object *o, uint32_t n, const char *text, const void *function, uintptr_t only) {
-  struct elf_name name = elf_name(text);
-  struct elf_walk w;
-  for (uint32_t i = elf_find_first(&o->dyn.sym, &name, &w); i; i = elf_find_next(&o->dyn.sym, &name, &w)) {
-    const Elf64_Sym *s = &o->dyn.sym.sym[i];
-    if (s->st_shndx == SHN_UNDEF || (only && o->map.l_addr + s->st_value != only))
-      continue;
-    uint32_t at = n;
-    for (; at > 0 && o->overrides[at - 1].index > i; at--)
-      o->overrides[at] = o->overrides[at - 1];
-    o->overrides[at] = (struct ldx_override_entry){i, (uintptr_t)function};
-    n++;
-  }
-  return n;
+bool ldx_is_guest_library(const struct ldx_object *o) { return ldx_self.glibc.profile && is_guest_library(o); }
+
+/* All versions of these names are meant: dlopen@GLIBC_2.2.5 and dlopen@@GLIBC_2.34 are the same here. */
+static uintptr_t loader_function(const char *name, size_t len) {
+  for (size_t i = 0; i < LDX_COUNT(table); i++)
+    if (table[i].len == len && !memcmp(table[i].name, name, len))
+      return (uintptr_t)table[i].function;
+  return 0;
 }
 
-bool ldx_prepare_overrides(struct ldx_object *o) {
-  enum { VERSIONS = 4 };
-  if (!ldx_self.glibc.profile || !is_guest_library(o) || o->overrides)
-    return true;
-  size_t room = (LDX_COUNT(table) + LDX_EXE_WRAPPERS) * VERSIONS;
-  o->overrides = ldx_new(room * sizeof *o->overrides);
-  if (!o->overrides)
-    return false;
-  uint32_t n = 0;
-  for (size_t i = 0; i < LDX_COUNT(table); i++)
-    n = add_name(o, n, table[i].name, table[i].function, 0);
-  for (unsigned i = 0; ldx_self.options.command && o->is_libc && i < LDX_EXE_WRAPPERS; i++) {
-    const void *wrapper = ldx_exe_wrapper(i, o);
-    if (ldx_self.exe_real[i])
-      n = add_name(o, n, ldx_exe_wrapper_name(i), wrapper, ldx_self.exe_real[i]);
-  }
-  o->override_count = n;
-  return true;
+static bool is_default_version(const struct ldx_object *o, const Elf64_Sym *s) {
+  return !(elf_versym(&o->dyn.sym, (uint64_t)(s - o->dyn.sym.sym)) & ELF_VERSYM_HIDDEN);
 }
 
 uintptr_t ldx_override(struct ldx_object *definer, const Elf64_Sym *sym) {
-  uint32_t index = (uint32_t)(sym - definer->dyn.sym.sym), low = 0, high = definer->override_count;
-  while (low < high) {
-    uint32_t mid = (low + high) / 2;
-    if (definer->overrides[mid].index < index)
-      low = mid + 1;
-    else
-      high = mid;
-  }
-  return low < definer->override_count && definer->overrides[low].index == index ? definer->overrides[low].function
-                                                                                 : 0;
+  const char *name = elf_symbol_name(&definer->dyn.sym, sym);
+  size_t len = strlen(name);
+  uintptr_t f = loader_function(name, len);
+  if (f || !ldx_self.options.command || !definer->is_libc || !is_default_version(definer, sym))
+    return f;
+  return ldx_exe_wrapper(name, definer->map.l_addr + sym->st_value);
 }

@@ -5,6 +5,7 @@
 
 #include "base/print.h"
 #include "base/sys.h"
+#include "base/text.h"
 
 #define PRELOAD_FILE "/etc/ld.so.preload"
 
@@ -28,12 +29,13 @@ static bool load_one(struct ldx_load *l, const char *name, const char *where, st
   return o == l->root || ldx_list_has(out, o) || ldx_list_add(&ldx_self.heap, out, o);
 }
 
-static bool load_list(struct ldx_load *l, const char *list, const char *separators, const char *where,
+/* Big buffers stay out of frames that every start passes. */
+static __attribute__((noinline)) bool load_list(struct ldx_load *l, const char *list, const char *separators, const char *where,
                       struct ldx_object_list *out) {
   char name[4096];
   while (list && *list) {
-    list += strspn(list, separators);
-    size_t n = strcspn(list, separators);
+    list += ldx_skip(list, separators);
+    size_t n = ldx_until(list, separators);
     if (n && n < sizeof name) {
       memcpy(name, list, n);
       name[n] = '\0';
@@ -55,9 +57,7 @@ static void blank_comments(char *p) {
   }
 }
 
-static bool load_file(struct ldx_load *l, struct ldx_object_list *out) {
-  if (sys_access(PRELOAD_FILE, 4 /* R_OK */))
-    return true;
+static __attribute__((noinline)) bool read_file(struct ldx_load *l, struct ldx_object_list *out) {
   long fd = sys_open(PRELOAD_FILE, O_RDONLY | O_CLOEXEC);
   if (ldx_sys_failed(fd))
     return true;
@@ -70,6 +70,8 @@ static bool load_file(struct ldx_load *l, struct ldx_object_list *out) {
 }
 
 bool ldx_load_preloads(struct ldx_load *l, struct ldx_object_list *out) {
-  return load_list(l, ldx_self.options.preload_env, " :", "LD_PRELOAD", out) &&
-         load_list(l, ldx_self.options.preload_option, " :", "--preload", out) && load_file(l, out);
+  const struct ldx_options *o = &ldx_self.options;
+  return (!o->preload_env || load_list(l, o->preload_env, " :", "LD_PRELOAD", out)) &&
+         (!o->preload_option || load_list(l, o->preload_option, " :", "--preload", out)) &&
+         (sys_access(PRELOAD_FILE, 4 /* R_OK */) || read_file(l, out));
 }

@@ -7,6 +7,7 @@
 
 #include "base/print.h"
 #include "base/sys.h"
+#include "base/text.h"
 #include "loader/error.h"
 #include "loader/guest.h"
 #include "loader/load.h"
@@ -115,7 +116,7 @@ static const char *find_in_path(const char *name) {
   size_t room = strlen(p) + strlen(name) + 3;
   char *buf = ldx_new(room);
   while (buf && *p) {
-    size_t n = strcspn(p, ":");
+    size_t n = ldx_until(p, ":");
     ldx_format(buf, room, "%.*s%s%s", (int)n, p, n ? "/" : "", name);
     if (!sys_access(buf, 1 /* X_OK */))
       return buf;

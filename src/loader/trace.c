@@ -6,6 +6,7 @@
 
 #include "base/print.h"
 #include "base/sys.h"
+#include "base/text.h"
 
 struct sink {
   size_t n;
@@ -43,7 +44,7 @@ static void put(struct sink *s, const char *text) {
       char prefix[24];
       put_raw(s, prefix, ldx_format(prefix, sizeof prefix, "%10ld:\t", sys_getpid()));
     }
-    size_t n = strcspn(text, "\n");
+    size_t n = ldx_until(text, "\n");
     s->inside = text[n] == '\0';
     n += !s->inside;
     put_raw(s, text, n);

@@ -120,7 +120,6 @@ void ldx_object_free(struct ldx_heap *h, struct ldx_object *o) {
   ldx_heap_free(h, o->image.segments);
   ldx_heap_free(h, o->own_phdrs);
   ldx_heap_free(h, o->versions);
-  ldx_heap_free(h, o->overrides);
   ldx_heap_free(h, o->searchlist.list);
   ldx_heap_free(h, o->self.list);
   ldx_heap_free(h, o->scope);

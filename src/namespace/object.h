@@ -66,12 +66,6 @@ struct ldx_object_list {
   uint32_t count, room;
 };
 
-/* A definition that the loader replaces by its own function, by symbol index; sorted. */
-struct ldx_override_entry {
-  uint32_t index;
-  uintptr_t function;
-};
-
 struct ldx_tls_segment {
   const void *image; /* in memory, relocated */
   uint64_t filesz, memsz, align, first_byte;
@@ -128,13 +122,11 @@ struct ldx_object {
 
   struct ldx_tls_segment tls;
 
-  struct ldx_override_entry *overrides; /* libraries that belong to the guest's loader */
-  uint32_t override_count;
-
   /* State */
   uint32_t opens; /* dlopen handles out */
   bool relocated, init_called, fini_called, global, nodelete, closing, removed;
   bool deps_done, faked, is_support, is_libc, initfirst;
+  bool overridden; /* belongs to the guest's loader: some of its functions are ldx's own */
   bool indirect_access; /* GNU property: built to reach other objects' symbols only through the GOT */
   bool ld_readonly;     /* its dynamic section keeps offsets: it cannot be written */
   bool constructing;    /* its constructors run now */

@@ -5,6 +5,7 @@
 
 #include "base/span.h"
 #include "base/sys.h"
+#include "base/text.h"
 #include "search/dst.h"
 #include "search/state.h"
 
@@ -95,11 +96,11 @@ static struct ldx_search_dirs *new_list(struct ldx_library_search *s, size_t roo
 
 struct ldx_search_dirs *ldx_read_dirs(struct ldx_library_search *s, const struct ldx_dir_list *list) {
   size_t room = 1;
-  for (const char *p = list->text; (p = strpbrk(p, list->separators)); p++)
+  for (const char *p = list->text; *(p += ldx_until(p, list->separators)); p++)
     room++;
   struct ldx_search_dirs *l = new_list(s, room);
   for (const char *p = list->text; l; p++) {
-    size_t n = strcspn(p, list->separators);
+    size_t n = ldx_until(p, list->separators);
     if (!add_element(s, l, p, n, list)) {
       ldx_heap_free(s->heap, l);
       return NULL;
@@ -170,7 +171,7 @@ static bool inhibited(const struct ldx_library_search *s, const char *name) {
   size_t len = strlen(name);
   const char *p = s->inhibit_rpath;
   do {
-    size_t n = strcspn(p, ":");
+    size_t n = ldx_until(p, ":");
     if (n == len && !memcmp(p, name, n))
       return true;
     p += n;

@@ -4,6 +4,7 @@
 
 #include "base/span.h"
 #include "base/sys.h"
+#include "base/text.h"
 #include "search/state.h"
 
 enum token { NO_TOKEN, ORIGIN, PLATFORM, LIB };
@@ -79,7 +80,7 @@ static bool origin_allowed(const char *text, const char *token, size_t len) {
 static bool substitute(struct ldx_library_search *s, struct ldx_object *o, const char *text, struct writer *w) {
   const char *p = text;
   while (*p) {
-    size_t plain = strcspn(p, "$"), len;
+    size_t plain = ldx_until(p, "$"), len;
     put(w, p, plain);
     p += plain;
     if (!*p++)

@@ -4,6 +4,7 @@
 
 #include "base/print.h"
 #include "base/span.h"
+#include "base/text.h"
 
 static const char prefix[] = "glibc-hwcaps/";
 
@@ -26,7 +27,7 @@ bool ldx_next_segment(const char **rest, struct ldx_segment *out) {
     return false;
   while (*p == ':')
     p++;
-  *out = (struct ldx_segment){p, strcspn(p, ":")};
+  *out = (struct ldx_segment){p, ldx_until(p, ":")};
   *rest = p + out->len;
   return out->len != 0;
 }
@@ -83,7 +84,7 @@ static struct legacy collect_legacy(const struct ldx_hwcaps *h) {
 }
 
 static uint32_t group_of(struct ldx_hwcaps *h, const char *text) {
-  size_t len = strcspn(text, "/");
+  size_t len = ldx_until(text, "/");
   for (uint32_t i = 0; i < h->group_count; i++)
     if (segment_is(h->groups[i], text, len))
       return i;

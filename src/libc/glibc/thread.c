@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "base/sys.h"
+#include "base/text.h"
 #include "libc/glibc/glibc.h"
 
 enum { RSEQ_SIG = 0x53053053, RSEQ_CPU_ID_FAILED = -2 };
@@ -32,7 +33,7 @@ static void register_robust(const struct glibc_state *g, char *tcb) {
 
 static bool rseq_wanted(char *const *envp) {
   for (; *envp; envp++)
-    if (!strncmp(*envp, "GLIBC_TUNABLES=", 15) && strstr(*envp, "glibc.pthread.rseq=0"))
+    if (!strncmp(*envp, "GLIBC_TUNABLES=", 15) && ldx_find_text(*envp, "glibc.pthread.rseq=0"))
       return false;
   return true;
 }

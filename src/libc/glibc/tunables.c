@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "base/print.h"
+#include "base/text.h"
 #include "libc/glibc/glibc.h"
 
 struct table {
@@ -69,13 +70,13 @@ static bool is(const char *name, const char *text, size_t n) { return !strncmp(n
 /* GLIBC_TUNABLES=name=value:name=value */
 static void parse_list(const struct table *t, const char *p) {
   while (*p) {
-    size_t name = strcspn(p, "=:");
+    size_t name = ldx_until(p, "=:");
     if (p[name] != '=') {
       p += name + (p[name] == ':');
       continue;
     }
     const char *value = p + name + 1;
-    size_t n = strcspn(value, ":");
+    size_t n = ldx_until(value, ":");
     for (size_t i = 0; i < t->count; i++)
       if (is(t->at + i * t->f->tunable.size + t->f->tunable.name, p, name))
         set(t, i, value, n);
@@ -85,7 +86,7 @@ static void parse_list(const struct table *t, const char *p) {
 
 /* MALLOC_ARENA_MAX and its like; GLIBC_TUNABLES wins. */
 static void parse_alias(const struct table *t, const char *env) {
-  size_t n = strcspn(env, "=");
+  size_t n = ldx_until(env, "=");
   for (size_t i = 0; n && env[n] && i < t->count; i++) {
     const char *e = t->at + i * t->f->tunable.size;
     const char *alias = e + t->f->tunable.env_alias;
@@ -115,7 +116,7 @@ static bool may_stay(const struct table *t, const char *name, size_t n) {
 static void filter_list(const struct table *t, char *p) {
   char *to = p, *first = p;
   while (*p) {
-    size_t name = strcspn(p, "=:"), n = strcspn(p, ":");
+    size_t name = ldx_until(p, "=:"), n = ldx_until(p, ":");
     bool more = p[n];
     if (p[name] == '=' && may_stay(t, p, name)) {
       if (to != first)
@@ -129,7 +130,7 @@ static void filter_list(const struct table *t, char *p) {
 }
 
 static bool erased_alias(const struct table *t, const char *env) {
-  size_t n = strcspn(env, "=");
+  size_t n = ldx_until(env, "=");
   for (size_t i = 0; n && i < t->count; i++) {
     const char *alias = t->at + i * t->f->tunable.size + t->f->tunable.env_alias;
     if (*alias && is(alias, env, n))
@@ -164,7 +165,7 @@ void glibc_set_tunables(const struct glibc_state *g, char **envp, bool secure) {
     if (!strncmp(*e, "GLIBC_TUNABLES=", 15))
       parse_list(&t, *e + 15);
   for (char *const *e = envp; *e; e++)
-    if (**e == 'M' || **e == 'L')
+    if (!strncmp(*e, "MALLOC_", 7) || !strncmp(*e, "LD_", 3))
       parse_alias(&t, *e);
 }
 

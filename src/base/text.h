@@ -1,0 +1,14 @@
+/* The string functions whose libc versions keep state: a stack protector's canary behind %fs, vector registers. */
+#ifndef LDX_BASE_TEXT_H
+#define LDX_BASE_TEXT_H
+
+#include <stddef.h>
+
+/* As strspn: how many characters from `s` on are in `set`. */
+size_t ldx_skip(const char *s, const char *set);
+/* As strcspn: how many characters come before one of `set` or the end. */
+size_t ldx_until(const char *s, const char *set);
+/* As strstr: the first place of `what` in `s`, or NULL. */
+const char *ldx_find_text(const char *s, const char *what);
+
+#endif
