@@ -18,7 +18,11 @@ void ldx_add_dependency(struct ldx_object *from, struct ldx_object *to) {
     return;
   from->last_dependency = to;
   ldx_rlock_enter(&ldx_self.lock);
-  if ((!from->dlopened && !from->pending) || from->nodelete)
+  bool stays = !from->pending && (!from->dlopened || from->nodelete);
+  if (stays && ldx_tracing(LDX_DEBUG_BINDINGS))
+    ldx_debug("marking %s [%ld] as NODELETE due to reference to %s", ldx_display_name(to), to->ns->id,
+              from->kind == LDX_PROGRAM ? "main program" : ldx_display_name(from));
+  if (stays)
     to->nodelete = true;
   else if (!ldx_list_has(&from->needed, to) && !ldx_list_has(&from->reldeps, to) &&
            !ldx_list_has(&from->init_order, to) && ldx_list_add(&ldx_self.heap, &from->reldeps, to))
@@ -87,10 +91,12 @@ bool ldx_bind(struct ldx_object *o, uint64_t symidx, uint32_t flags, struct ldx_
   }
   if (v == STV_PROTECTED)
     prefer_protected(o, &r);
+  if (r.pinned && !ldx_self.starting && ldx_tracing(LDX_DEBUG_BINDINGS))
+    ldx_debug("marking %s [%ld] as NODELETE due to unique symbol", ldx_display_name(r.object), r.object->ns->id);
+  ldx_add_dependency(o, r.object);
   ldx_trace_binding(&r, v == STV_PROTECTED);
   if (!check_protected(o, &r, d))
     return false;
-  ldx_add_dependency(o, r.object);
   out->sym = r.sym;
   out->object = r.object;
   if (r.object->overridden)

@@ -209,18 +209,20 @@ static bool scope_of(void *handle, struct ldx_object *from, struct ldx_scope_slo
 static void *find(void *handle, const char *name, const char *version, const void *caller, struct ldx_diag *d) {
   struct ldx_object *from = caller_object(caller);
   struct ldx_version v = {.name = version, .hash = version ? elf_sysv_hash(version) : 0, .hidden = true};
-  struct ldx_sym_request r = {
-      .name = elf_name(name), .version = version ? &v : NULL, .from = from, .flags = version ? 0 : LDX_SYM_NEWEST,
-      .tried = ldx_symbol_trace()};
+  struct ldx_sym_request r = {.name = elf_name(name),
+                              .version = version ? &v : NULL,
+                              .from = from,
+                              .flags = version ? 0 : LDX_SYM_NEWEST,
+                              .tried = ldx_symbol_trace()};
   struct ldx_scope_slot **scope, *local[2] = {0};
   void *value = NULL;
   ldx_reader_enter();
   if (scope_of(handle, from, &scope, local, &r, d)) {
     if (ldx_find_symbol(scope, &r)) {
-      ldx_trace_binding(&r, false);
       value = value_of(r.object, r.sym);
       if (handle == RTLD_DEFAULT)
         ldx_add_dependency(from, r.object);
+      ldx_trace_binding(&r, false);
     } else {
       ldx_symbol_not_found(r.from, &r, d);
       ldx_trace_error(d, false);
@@ -248,11 +250,16 @@ void *ldx_dlvsym(void *handle, const char *name, const char *version) {
 
 /* _dl_lookup_symbol_x as libc's own calls use it: the definer, and *ref replaced by the definition. */
 struct ldx_object *ldx_guest_lookup(const char *name, struct ldx_object *from, const Elf64_Sym **ref,
-                                    struct ldx_scope_slot **scope, const void *version, int type_class, int flags,
-                                    struct ldx_object *skip) {
-  (void)scope, (void)version, (void)type_class, (void)flags, (void)skip;
-  struct ldx_sym_request r = {
-      .name = elf_name(name), .from = from, .flags = LDX_SYM_NEWEST, .tried = ldx_symbol_trace()};
+                                    struct ldx_scope_slot **scope, const struct ldx_guest_version *version,
+                                    int type_class, int flags, struct ldx_object *skip) {
+  (void)scope, (void)type_class, (void)flags, (void)skip;
+  const struct ldx_version v =
+      version ? (struct ldx_version){version->name, version->hash, version->hidden, NULL} : (struct ldx_version){0};
+  struct ldx_sym_request r = {.name = elf_name(name),
+                              .version = version ? &v : NULL,
+                              .from = from,
+                              .flags = version ? 0 : LDX_SYM_NEWEST,
+                              .tried = ldx_symbol_trace()};
   struct ldx_scope_slot *local[2] = {from->searchlist.list ? &from->searchlist : &from->self, NULL};
   if (ldx_find_symbol(local, &r)) {
     *ref = r.sym;

@@ -25,9 +25,16 @@ struct ldx_object *ldx_find_dso(uintptr_t addr);
 /* The guest's private entry points. */
 void *ldx_guest_open(const char *name, int mode, const void *caller, long ns, int argc, char **argv, char **env);
 void ldx_guest_close(void *handle);
+/* glibc's struct r_found_version */
+struct ldx_guest_version {
+  const char *name;
+  uint32_t hash;
+  int hidden;
+  const char *file;
+};
 struct ldx_object *ldx_guest_lookup(const char *name, struct ldx_object *from, const Elf64_Sym **ref,
-                                    struct ldx_scope_slot **scope, const void *version, int type_class, int flags,
-                                    struct ldx_object *skip);
+                                    struct ldx_scope_slot **scope, const struct ldx_guest_version *version,
+                                    int type_class, int flags, struct ldx_object *skip);
 void *ldx_guest_tls_soft(struct ldx_object *o);
 int ldx_guest_serinfo(struct ldx_object *o, void *info, bool counting);
 

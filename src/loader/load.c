@@ -39,6 +39,8 @@ static bool versions(struct ldx_load *l) {
 }
 
 static bool reserve(struct ldx_load *l) {
+  if (ldx_tracing(LDX_DEBUG_SCOPES))
+    l->startup ? ldx_trace_scopes(l) : ldx_trace_scope(l->root, 0);
   for (uint32_t i = 0; i < l->fresh.count; i++) {
     struct ldx_object *o = l->fresh.at[i];
     o->overridden = ldx_is_guest_library(o);
@@ -52,8 +54,6 @@ static bool relocate(struct ldx_load *l) {
   const struct ldx_object_list *o = &l->root->init_order;
   if (l->startup)
     ldx_self.statistics.begin_reloc = ldx_cycles();
-  if (ldx_tracing(LDX_DEBUG_SCOPES))
-    l->startup ? ldx_trace_scopes(l) : ldx_trace_scope(l->root, 0);
   if (l->startup && l->ns->libc && !ldx_relocate_object(l, l->ns->libc))
     return false;
   for (uint32_t i = o->count; i-- > 0;)
@@ -101,6 +101,9 @@ static bool protect(struct ldx_load *l) {
 
 /* Nothing here fails but for lack of memory, which leaves the load undone: COMMIT. */
 static bool commit(struct ldx_load *l) {
+  for (uint32_t i = 0; ldx_tracing(LDX_DEBUG_FILES) && !l->startup && i < l->fresh.count; i++)
+    if (l->fresh.at[i]->nodelete || (l->fresh.at[i] == l->root && (l->mode & RTLD_NODELETE)))
+      ldx_debug("activating NODELETE for %s [%ld]", ldx_display_name(l->fresh.at[i]), l->ns->id);
   if (!ldx_index_rebuild(l->fresh.at, l->fresh.count, NULL) || !ldx_extend_scopes(l))
     return out_of_memory(l);
   if ((l->mode & RTLD_GLOBAL) && !l->startup && !ldx_add_global(l))
@@ -146,6 +149,8 @@ static const struct {
 
 /* Back to the state before: nobody has seen the load's objects. */
 void ldx_load_discard(struct ldx_load *l) {
+  for (uint32_t i = 0; ldx_tracing(LDX_DEBUG_FILES) && i < l->fresh.count; i++)
+    ldx_trace_destroyed(l->fresh.at[i]);
   for (uint32_t i = l->fresh.count; i-- > 0;) {
     struct ldx_object *o = l->fresh.at[i];
     ldx_tls_drop_module(&ldx_self.tls, o);

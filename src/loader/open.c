@@ -3,7 +3,7 @@
 #include <string.h>
 
 #include "base/sys.h"
-#include "loader/load.h"
+#include "loader/trace.h"
 
 struct ldx_object *ldx_new_object(enum ldx_object_kind kind, const char *path) {
   struct ldx_object *o = ldx_new(sizeof *o);
@@ -69,16 +69,6 @@ static bool enter_load(struct ldx_load *l, struct ldx_object *o, const char *nam
   return true;
 }
 
-static void trace_mapped(const struct ldx_object *o) {
-  if (!ldx_tracing(LDX_DEBUG_FILES))
-    return;
-  const struct elf_segment *last = &o->image.segments[o->image.segment_count - 1];
-  ldx_debug("  dynamic: 0x%016lx  base: 0x%016lx   size: 0x%016lx", (uintptr_t)o->map.l_ld, o->map.l_addr,
-            o->map.l_addr + last->vaddr + last->memsz - o->map_start);
-  ldx_debug("    entry: 0x%016lx  phdr: 0x%016lx  phnum:   %*u\n", o->entry ? o->entry : o->map.l_addr,
-            (uintptr_t)o->phdrs, 16, o->image.phnum);
-}
-
 static struct ldx_object *map_found(struct ldx_load *l, struct ldx_library_file *f, const char *name,
                                     struct ldx_object *loader, int mode) {
   struct stat st;
@@ -94,12 +84,11 @@ static struct ldx_object *map_found(struct ldx_load *l, struct ldx_library_file 
   }
   if (mode & RTLD_NOLOAD)
     return NULL;
-  if (ldx_tracing(LDX_DEBUG_FILES))
-    ldx_debug("file=%s [%ld];  generating link map", name, l->ns->id);
+  ldx_trace_map(name, l->ns);
   o = ldx_map_file(l, f, &st, name, LDX_LIBRARY);
   if (!o)
     return NULL;
-  trace_mapped(o);
+  ldx_trace_mapped(o);
   if (!l->startup && (o->dyn.flags_1 & DF_1_NOOPEN)) {
     ldx_fail(l->diag, LDX_DIAG_LOAD, 0, name, "shared object cannot be dlopen()ed");
     ldx_unmap_object(o);

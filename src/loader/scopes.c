@@ -3,7 +3,7 @@
 #include <dlfcn.h>
 #include <string.h>
 
-#include "loader/load.h"
+#include "loader/trace.h"
 
 #ifndef RTLD_DEEPBIND
 #define RTLD_DEEPBIND 8
@@ -47,14 +47,16 @@ static uint32_t slot_count(const struct ldx_object *o) {
   return n;
 }
 
-/* Objects loaded before that the new root depends on get its scope too, at the end. */
+static bool has_slot(const struct ldx_object *o, const struct ldx_scope_slot *slot) {
+  for (uint32_t i = 0; o->scope && o->scope[i]; i++)
+    if (o->scope[i] == slot)
+      return true;
+  return false;
+}
+
+/* Objects opened before that the new root depends on get its scope too, at the end. */
 static bool extend_known(struct ldx_load *l, struct ldx_object *o) {
   uint32_t n = slot_count(o);
-  for (uint32_t i = 0; i < n; i++)
-    if (o->scope[i] == &l->root->searchlist)
-      return true;
-  if (!n || l->startup)
-    return true;
   struct ldx_scope_slot **bigger = ldx_new((n + 2) * sizeof *bigger), **old = o->scope;
   if (!bigger)
     return out_of_memory(l);
@@ -76,9 +78,17 @@ bool ldx_build_scopes(struct ldx_load *l) {
 
 bool ldx_extend_scopes(struct ldx_load *l) {
   const struct ldx_scope_list *s = l->root->searchlist.list;
-  for (uint32_t i = 0; i < s->count; i++)
-    if (!s->at[i].object->pending && !extend_known(l, s->at[i].object))
+  for (uint32_t i = 0; i < s->count && !l->startup; i++) {
+    struct ldx_object *o = s->at[i].object;
+    bool opened = o->dlopened && !o->pending; /* those of the program's start see the global scope alone */
+    uint32_t known = opened ? slot_count(o) : 0;
+    if (opened && has_slot(o, &l->root->searchlist))
+      continue;
+    if (opened && !extend_known(l, o))
       return false;
+    if (ldx_tracing(LDX_DEBUG_SCOPES))
+      ldx_trace_scope(o, known);
+  }
   return true;
 }
 

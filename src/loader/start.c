@@ -14,6 +14,7 @@
 #include "loader/options.h"
 #include "loader/preload.h"
 #include "loader/stack.h"
+#include "loader/trace.h"
 
 struct ldx_process ldx_self;
 
@@ -104,6 +105,7 @@ static struct ldx_object *program_from_kernel(struct ldx_diag *d) {
   if (!elf_at(&o->image, (uintptr_t)x->phdr - bias, x->phnum * sizeof *x->phdr))
     bad_program();
   o->entry = x->entry;
+  ldx_trace_flags(o);
   ldx_self.program_path = x->execfn ? x->execfn : ldx_self.args.argv[0];
   return o;
 }
@@ -167,10 +169,12 @@ static struct ldx_object *program_from_file(const char *path, struct ldx_load *l
   note_exe_path(f.fd);
   if (ldx_listing()) /* ldd's readers know $ORIGIN as the folder of the name that was given */
     ldx_self.search.program_path = path;
+  ldx_trace_map(path, l->ns);
   struct ldx_object *o = ldx_map_file(l, &f, &st, path, LDX_PROGRAM);
   ldx_close_later(&ldx_self.closing, f.fd);
   if (!o)
     refuse(l->diag);
+  ldx_trace_mapped(o);
   ldx_self.program_path = path;
   o->dev = o->ino = 0; /* as when the kernel opened it: dlopen of its file does not mean the program */
   ldx_delete(o->map.l_name);

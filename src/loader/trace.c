@@ -106,6 +106,33 @@ void ldx_trace_dependency(const struct ldx_object *o, const struct ldx_object *b
               ldx_display_name(by), by->ns->id);
 }
 
+void ldx_trace_map(const char *name, const struct ldx_namespace *ns) {
+  if (ldx_tracing(LDX_DEBUG_FILES))
+    ldx_debug("file=%s [%ld];  generating link map", name, ns->id);
+}
+
+void ldx_trace_flags(const struct ldx_object *o) {
+  const uint64_t heeded =
+      DF_1_NOW | DF_1_NODELETE | DF_1_INITFIRST | DF_1_NOOPEN | DF_1_ORIGIN | DF_1_NODEFLIB | DF_1_PIE;
+  if (ldx_tracing(LDX_DEBUG_FILES) && (o->dyn.flags_1 & ~heeded))
+    ldx_debug("\nWARNING: Unsupported flag value(s) of 0x%lx in DT_FLAGS_1.", o->dyn.flags_1 & ~heeded);
+}
+
+void ldx_trace_mapped(const struct ldx_object *o) {
+  if (!ldx_tracing(LDX_DEBUG_FILES))
+    return;
+  const struct elf_segment *last = &o->image.segments[o->image.segment_count - 1];
+  ldx_trace_flags(o);
+  ldx_debug("  dynamic: 0x%016lx  base: 0x%016lx   size: 0x%016lx\n"
+            "    entry: 0x%016lx  phdr: 0x%016lx  phnum:   %*u\n",
+            (uintptr_t)o->map.l_ld, o->map.l_addr, o->map.l_addr + last->vaddr + last->memsz - o->map_start,
+            o->entry ? o->entry : o->map.l_addr, (uintptr_t)o->phdrs, 16, o->image.phnum);
+}
+
+void ldx_trace_destroyed(const struct ldx_object *o) {
+  ldx_debug("\nfile=%s [%ld];  destroying link map", o->map.l_name, o->ns->id);
+}
+
 void ldx_trace_error(const struct ldx_diag *d, bool continued) {
   if (ldx_tracing(~(uint32_t)LDX_DEBUG_STATISTICS))
     ldx_debug("%s: error: %s error: %s (%s)", d->object ? d->object : "",

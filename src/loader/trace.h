@@ -18,6 +18,14 @@ void ldx_trace_dependency(const struct ldx_object *o, const struct ldx_object *b
 /* A lookup that failed; `continued` when the loader goes on all the same. */
 void ldx_trace_error(const struct ldx_diag *d, bool continued);
 
+/* A file is going to be mapped; it has been; what of an object's flags goes unheeded. */
+void ldx_trace_map(const char *name, const struct ldx_namespace *ns);
+void ldx_trace_mapped(const struct ldx_object *o);
+void ldx_trace_flags(const struct ldx_object *o);
+
+/* An object goes, or a load that brought it has failed. */
+void ldx_trace_destroyed(const struct ldx_object *o);
+
 /* The scope of an object from its slot `first` on. */
 void ldx_trace_scope(const struct ldx_object *o, uint32_t first);
 /* At start-up: every object's. */

@@ -3,7 +3,7 @@
 #include "loader/unload.h"
 
 #include "loader/error.h"
-#include "loader/load.h"
+#include "loader/trace.h"
 
 static bool is_root(const struct ldx_object *o) {
   return !o->dlopened || o->opens || o->nodelete || glibc_tls_dtor_count(&ldx_self.glibc, o) ||
@@ -59,7 +59,7 @@ static void take_out(struct ldx_namespace *ns, struct ldx_object *o) {
 
 static void drop(struct ldx_namespace *ns, struct ldx_object *o) {
   if (ldx_tracing(LDX_DEBUG_FILES))
-    ldx_debug("\nfile=%s [%ld];  destroying link map", ldx_display_name(o), ns->id);
+    ldx_trace_destroyed(o);
   ldx_tls_drop_module(&ldx_self.tls, o);
   ldx_unique_forget(ns->unique, o);
   ldx_namespace_unlink(ns, o);

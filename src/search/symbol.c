@@ -105,6 +105,7 @@ static void bind_unique(struct ldx_sym_request *r) {
     e->sym = copy ? r->ref : r->sym;
     e->object = copy ? r->from : r->object;
     t->count++;
+    r->pinned = !e->object->nodelete && (e->object->dlopened || e->object->pending);
     e->object->nodelete = true;
   }
   ldx_rlock_leave(&t->lock);

@@ -31,6 +31,7 @@ struct ldx_sym_request {
 
   const Elf64_Sym *sym; /* NULL: not found */
   struct ldx_object *object;
+  bool pinned; /* by this binding to a unique symbol the definer has come to stay */
 };
 
 /* Searches the lists that the slots of `scope` hold (NULL-terminated) in order; true when found. */
