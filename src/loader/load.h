@@ -49,8 +49,7 @@ struct ldx_object *ldx_new_object(enum ldx_object_kind kind, const char *path);
 /* map.c: maps an open file as an object. The object's path is the file's; messages use the name asked for. */
 struct ldx_object *ldx_map_file(struct ldx_load *l, struct ldx_library_file *f, const struct stat *st,
                                 const char *name, enum ldx_object_kind kind);
-bool ldx_adopt_image(struct ldx_object *o, const Elf64_Phdr *phdrs, uint32_t phnum, uint64_t file_size,
-                     struct ldx_diag *d);
+bool ldx_adopt_image(struct ldx_object *o, const Elf64_Phdr *phdrs, uint32_t phnum, struct ldx_diag *d);
 /* The facts of a mapped image: dynamic section, TLS, RELRO, flags. */
 bool ldx_read_object(struct ldx_object *o, struct ldx_diag *d);
 void ldx_unmap_object(struct ldx_object *o);

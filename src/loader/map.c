@@ -192,8 +192,8 @@ static uintptr_t program_hint(const struct elf_image *im) {
 }
 
 /* Reads the layout into segments of the object's own. */
-static bool read_layout(struct ldx_object *o, const char *name, const Elf64_Phdr *phdrs, uint32_t phnum, uint64_t size,
-                        struct ldx_diag *d) {
+static bool read_layout(struct ldx_object *o, const char *name, const Elf64_Phdr *phdrs, uint32_t phnum,
+                        uint64_t size, struct ldx_diag *d) {
   uint32_t room = phnum < ELF_MAX_SEGMENTS ? phnum : ELF_MAX_SEGMENTS;
   struct elf_segment *segments = ldx_new(room * sizeof *segments);
   if (!segments)
@@ -243,10 +243,9 @@ struct ldx_object *ldx_map_file(struct ldx_load *l, struct ldx_library_file *f, 
   return NULL;
 }
 
-bool ldx_adopt_image(struct ldx_object *o, const Elf64_Phdr *phdrs, uint32_t phnum, uint64_t file_size,
-                     struct ldx_diag *d) {
+bool ldx_adopt_image(struct ldx_object *o, const Elf64_Phdr *phdrs, uint32_t phnum, struct ldx_diag *d) {
   uintptr_t bias = o->image.bias;
-  if (!read_layout(o, ldx_display_name(o), phdrs, phnum, file_size, d))
+  if (!read_layout(o, ldx_display_name(o), phdrs, phnum, UINT64_MAX, d))
     return false;
   o->image.bias = bias;
   o->phdrs = phdrs;

@@ -49,11 +49,11 @@ static struct ldx_object *must(struct ldx_object *o) {
 
 /* An object whose image somebody else mapped: the kernel, or the linker of ldx itself. */
 static struct ldx_object *adopt(enum ldx_object_kind kind, const char *name, const Elf64_Phdr *phdrs, uint32_t phnum,
-                                uintptr_t bias, uint64_t file_size, struct ldx_diag *d) {
+                                uintptr_t bias, struct ldx_diag *d) {
   struct ldx_object *o = must(ldx_new_object(kind, name));
   o->ns = &ldx_self.base;
   o->image.bias = bias;
-  if (!ldx_adopt_image(o, phdrs, phnum, file_size, d) || !ldx_read_object(o, d))
+  if (!ldx_adopt_image(o, phdrs, phnum, d) || !ldx_read_object(o, d))
     ldx_die(d);
   o->relocated = o->init_called = o->fini_called = kind != LDX_PROGRAM;
   return o;
@@ -69,7 +69,7 @@ static uintptr_t bias_from_ehdr(const Elf64_Ehdr *eh, const Elf64_Phdr *ph, uint
 static struct ldx_object *adopt_ehdr(enum ldx_object_kind kind, const char *name, const Elf64_Ehdr *eh,
                                      struct ldx_diag *d) {
   const Elf64_Phdr *ph = (const Elf64_Phdr *)((const char *)eh + eh->e_phoff);
-  return adopt(kind, name, ph, eh->e_phnum, bias_from_ehdr(eh, ph, eh->e_phnum), UINT64_MAX, d);
+  return adopt(kind, name, ph, eh->e_phnum, bias_from_ehdr(eh, ph, eh->e_phnum), d);
 }
 
 _Noreturn static void bad_program(void) { ldx_die_text("%s: invalid program headers", ldx_self.program_name); }
@@ -89,10 +89,25 @@ static uintptr_t kernel_bias(const struct ldx_auxv *x) {
   return bias_from_ehdr(eh, x->phdr, (uint32_t)x->phnum);
 }
 
-/* A program cut short is mapped beyond its end, and reading there kills: know the size. */
-static uint64_t program_size(void) {
-  struct stat st;
-  return ldx_sys_failed(sys_stat("/proc/self/exe", &st)) ? UINT64_MAX : (uint64_t)st.st_size;
+/* The kernel maps a program that was cut short beyond its end, where reading kills. It can also tell: asked to
+ * bring in pages it says what would happen. The segment that lies last in the file answers for all; the pages of a
+ * small data segment will be written anyway. (Kernels before 5.14 refuse, and are not asked again.) */
+static void check_length(const Elf64_Phdr *ph, uint64_t n, uintptr_t bias) {
+  enum { MADV_POPULATE_READ_ = 22, MADV_POPULATE_WRITE_ = 23, SMALL = 16 };
+  const Elf64_Phdr *last = NULL;
+  for (uint64_t i = 0; i < n; i++)
+    if (ph[i].p_type == PT_LOAD && ph[i].p_filesz &&
+        (!last || ph[i].p_offset + ph[i].p_filesz > last->p_offset + last->p_filesz))
+      last = &ph[i];
+  if (!last)
+    return;
+  uint64_t start = ldx_align_down(bias + last->p_vaddr, LDX_PAGE);
+  uint64_t end = ldx_align_up(bias + last->p_vaddr + last->p_filesz, LDX_PAGE);
+  if (end - start > SMALL * LDX_PAGE || !(last->p_flags & PF_W))
+    start = end - LDX_PAGE;
+  if (sys_madvise((void *)start, end - start, last->p_flags & PF_W ? MADV_POPULATE_WRITE_ : MADV_POPULATE_READ_) ==
+      -14)
+    ldx_die_text("%s: %s", ldx_self.program_name, elf_error_text(ELF_TRUNCATED));
 }
 
 /* The kernel mapped the program: ldx is its PT_INTERP. */
@@ -101,7 +116,8 @@ static struct ldx_object *program_from_kernel(struct ldx_diag *d) {
   uintptr_t bias = kernel_bias(x);
   if (bias % LDX_PAGE)
     bad_program();
-  struct ldx_object *o = adopt(LDX_PROGRAM, "", x->phdr, (uint32_t)x->phnum, bias, program_size(), d);
+  check_length(x->phdr, x->phnum, bias);
+  struct ldx_object *o = adopt(LDX_PROGRAM, "", x->phdr, (uint32_t)x->phnum, bias, d);
   if (!elf_at(&o->image, (uintptr_t)x->phdr - bias, x->phnum * sizeof *x->phdr))
     bad_program();
   o->entry = x->entry;
