@@ -69,7 +69,7 @@ class Case:
     files: dict = field(default_factory=dict)     # path in the scratch folder -> text
     use: str = ''                                 # built files to copy there: 'prog lib.so new.so=built.so dir/x.so=x.so'
     setup: str = ''                               # shell text, run before, under the system loader
-    etc: str = ''                                 # shell text that changes $ETC, a copy that is mounted over /etc
+    etc: str = ''                                 # shell text that changes $ETC, loaders' files that are mounted over /etc
     linked: str = ''                              # in mode interp, taken in place of `use`: built to name ldx already
     env: dict = field(default_factory=dict)
     stdin: str = ''
@@ -110,12 +110,14 @@ class Scratch:
         return copied
 
     def etc(self, case):
-        """The mount that gives the case an /etc of its own."""
+        """The mount that gives the case an /etc of its own, with what loaders read there and no more."""
         if not case.etc:
             return []
         folder = self.root / 'etc'
         shutil.rmtree(folder, ignore_errors=True)
-        shutil.copytree('/etc', folder, symlinks=True, ignore_dangling_symlinks=True)
+        folder.mkdir()
+        for path in Path('/etc').glob('ld.so.*'):
+            (shutil.copytree if path.is_dir() else shutil.copy)(path, folder / path.name)
         self._shell(case.etc.replace('@DIR@', str(self.folder)), ETC=str(folder))
         return [(folder, Path('/etc'))]
 
