@@ -1,5 +1,7 @@
 #include "base/lock.h"
 
+#include <errno.h>
+
 #include "base/sys.h"
 
 enum { FUTEX_WAIT_PRIVATE = 0 | 128, FUTEX_WAKE_PRIVATE = 1 | 128 };
@@ -21,10 +23,33 @@ int ldx_rlock_mine(const struct ldx_rlock *l) {
   return l->depth && __atomic_load_n(&l->owner, __ATOMIC_RELAXED) == ldx_thread_pointer();
 }
 
+/* True when the lock was taken over from a process that is not this one. */
+static bool take_over(struct ldx_rlock *l) {
+  int32_t self = (int32_t)sys_getpid(), holder = __atomic_load_n(&l->pid, __ATOMIC_RELAXED);
+  if (!l->watch_fork || holder == self || !holder ||
+      !__atomic_compare_exchange_n(&l->pid, &holder, self, false, __ATOMIC_ACQUIRE, __ATOMIC_RELAXED))
+    return false;
+  l->depth = 0;
+  return true;
+}
+
+static void wait_for(struct ldx_rlock *l) {
+  static const struct { int64_t seconds, nanoseconds; } patience = {0, 100 * 1000 * 1000};
+  while (__atomic_exchange_n(&l->word, 2, __ATOMIC_ACQUIRE) != 0) {
+    long r = LDX_SYS(SYS_futex, &l->word, FUTEX_WAIT_PRIVATE, 2, &patience, 0, 0);
+    if (r == -ETIMEDOUT && take_over(l))
+      return;
+  }
+}
+
 void ldx_rlock_enter(struct ldx_rlock *l) {
+  uint32_t free = 0;
   if (!ldx_rlock_mine(l)) {
-    ldx_futex_lock(&l->word);
+    if (!__atomic_compare_exchange_n(&l->word, &free, 1, false, __ATOMIC_ACQUIRE, __ATOMIC_RELAXED))
+      wait_for(l);
     __atomic_store_n(&l->owner, ldx_thread_pointer(), __ATOMIC_RELAXED);
+    if (l->watch_fork)
+      __atomic_store_n(&l->pid, (int32_t)sys_getpid(), __ATOMIC_RELAXED);
   }
   l->depth++;
 }

@@ -2,6 +2,7 @@
 #ifndef LDX_BASE_LOCK_H
 #define LDX_BASE_LOCK_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 /* The calling thread's thread pointer (unique among live threads); the CPU folder's. 0 before TLS is set up. */
@@ -11,10 +12,15 @@ uintptr_t ldx_thread_pointer(void);
 void ldx_futex_lock(uint32_t *word);
 void ldx_futex_unlock(uint32_t *word);
 
+/* In the child of fork the holder may not exist: with `watch_fork` the lock notes its holder's process, and who
+ * waits in vain for a holder of another process takes the lock over. (A vfork child shares its parent's memory;
+ * its waits end because the parent's threads run on.) */
 struct ldx_rlock {
   uint32_t word;
   uint32_t depth;
   uintptr_t owner;
+  int32_t pid; /* of the holder, with watch_fork */
+  bool watch_fork;
 };
 
 void ldx_rlock_enter(struct ldx_rlock *l);

@@ -31,6 +31,7 @@ enum {
 };
 
 #define LDX_DEFAULT_INTERP "/lib64/ld-linux-x86-64.so.2"
+#define LDX_MUSL_INTERP "/lib/ld-musl-x86_64.so.1"
 enum { LDX_SEED_SIZE = 512 * 1024 };
 
 /* LDX_LIST is --list, LDX_TRACE what LD_TRACE_LOADED_OBJECTS asks for. */

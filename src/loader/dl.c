@@ -175,7 +175,7 @@ static void *value_of(struct ldx_object *o, const Elf64_Sym *s) {
     return (void *) override;
   uintptr_t at = s->st_value + (s->st_shndx == SHN_ABS ? 0 : o->map.l_addr);
   if (type == STT_GNU_IFUNC && s->st_shndx != SHN_UNDEF)
-    at = ldx_call_resolver(at);
+    at = ldx_resolve(o, at);
   return (void *)at;
 }
 
@@ -337,7 +337,7 @@ uintptr_t ldx_bind_lazy(struct ldx_object *o, uint64_t index) {
     ldx_die(&d);
   uintptr_t value = ldx_binding_address(&b);
   if (b.sym && !b.override && ELF64_ST_TYPE(b.sym->st_info) == STT_GNU_IFUNC)
-    value = ldx_call_resolver(value);
+    value = ldx_resolve(b.object, value);
   ldx_reader_leave();
   if (!ldx_self.options.bind_not)
     __atomic_store_n((uintptr_t *)(o->map.l_addr + rel->r_offset), value, __ATOMIC_RELEASE);

@@ -27,13 +27,29 @@ char *ldx_diag_line(const struct ldx_diag *d) {
   return line;
 }
 
+/* One line: names out of damaged files may hold anything. */
+static void print_line(const char *fmt, ...) {
+  char raw[2048], line[2048];
+  size_t n = 0;
+  va_list ap;
+  va_start(ap, fmt);
+  ldx_vformat(raw, sizeof raw, fmt, ap);
+  va_end(ap);
+  for (const unsigned char *p = (const unsigned char *)raw; *p && n + 6 < sizeof line; p++) {
+    bool plain = *p >= ' ' && *p != 0x7f;
+    n += plain ? (size_t)((line[n] = (char)*p) != 0) : ldx_format(line + n, 5, "\\x%02x", *p);
+  }
+  line[n++] = '\n';
+  sys_write(2, line, n);
+}
+
 void ldx_print_error(const struct ldx_diag *d) {
   const char *object = d->object ? d->object : "", *text = d->text ? d->text : "out of memory";
   const char *name = ldx_self.program_name ? ldx_self.program_name : "";
   if (d->kind == LDX_DIAG_LOAD && !strcmp(object, name))
     object = "";
-  ldx_print(2, "ldx: %s%s%s%s%s%s%s%s\n", name, *name ? ": " : "", prefix(d), object, *object ? ": " : "", text,
-            d->error ? ": " : "", d->error ? ldx_errno_text(d->error) : "");
+  print_line("ldx: %s%s%s%s%s%s%s%s", name, *name ? ": " : "", prefix(d), object, *object ? ": " : "", text,
+             d->error ? ": " : "", d->error ? ldx_errno_text(d->error) : "");
 }
 
 _Noreturn void ldx_die(const struct ldx_diag *d) {
@@ -47,7 +63,7 @@ _Noreturn void ldx_die_text(const char *fmt, ...) {
   va_start(ap, fmt);
   ldx_vformat(text, sizeof text, fmt, ap);
   va_end(ap);
-  ldx_print(2, "ldx: %s\n", text);
+  print_line("ldx: %s", text);
   sys_exit(127);
 }
 
@@ -125,8 +141,8 @@ _Noreturn static void raise_exception(int code, const struct ldx_exception *e, c
     ldx_catch_throw(&c->jump);
   }
   const char *name = ldx_self.program_name ? ldx_self.program_name : "";
-  ldx_print(2, "ldx: %s: %s%s%s%s%s%s%s\n", name, occasion ? occasion : "", occasion ? ": " : "", e->objname,
-            *e->objname ? ": " : "", e->errstring, code ? ": " : "", code ? ldx_errno_text(code) : "");
+  print_line("ldx: %s: %s%s%s%s%s%s%s", name, occasion ? occasion : "", occasion ? ": " : "", e->objname,
+             *e->objname ? ": " : "", e->errstring, code ? ": " : "", code ? ldx_errno_text(code) : "");
   sys_exit(127);
 }
 

@@ -19,12 +19,19 @@ static struct ldx_object *with_soname(const struct ldx_load *l, const char *sona
   return NULL;
 }
 
+bool ldx_is_foreign(const struct ldx_object *program) {
+  for (uint32_t i = 0; i < program->dyn.count; i++) {
+    const Elf64_Dyn *d = &program->dyn.table[i];
+    const char *name = d->d_tag == DT_NEEDED ? elf_string(&program->dyn, d->d_un.d_val) : NULL;
+    if (name && (!strcmp(name, "libc.so") || !strcmp(name, "libc.musl-x86_64.so.1")))
+      return true;
+  }
+  return false;
+}
+
 /* A libc that ldx does not know is better served by its own loader than by guesses. */
 static bool choose_libc(struct ldx_load *l) {
   struct ldx_object *libc = with_soname(l, "libc.so.6"), *ld = with_soname(l, "ld-linux-x86-64.so.2");
-  struct ldx_object *musl = with_soname(l, "libc.so");
-  if (musl && musl->dyn.info[DT_HASH] && !libc)
-    ldx_hand_over("its libc brings its own loader");
   if (!libc)
     return true;
   if (!ld || !glibc_choose(&ldx_self.glibc, ld, libc))

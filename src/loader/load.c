@@ -141,6 +141,7 @@ static const struct {
     {"libc-prepare", ldx_prepare_libc, true},
     {"relocate", relocate, false},
     {"ifunc", ldx_run_fixups, false},
+    {"copy", ldx_run_copies, false},
     {"libc-settle", ldx_settle_libc, true},
     {"protect", protect, false},
     {"stacks", ldx_extend_stacks, false},
@@ -171,6 +172,7 @@ static void finish(struct ldx_load *l) {
   ldx_delete(l->fresh.at);
   ldx_delete(l->statics.at);
   ldx_delete(l->fixups.at);
+  ldx_delete(l->copies.at);
 }
 
 bool ldx_run_load(struct ldx_load *l, bool (*discover)(struct ldx_load *)) {

@@ -15,6 +15,16 @@ struct ldx_fixup {
   int64_t addend;
   struct ldx_object *object;
 };
+/* A COPY relocation: done last, because what it copies may itself be such a word. */
+struct ldx_copy {
+  void *to;
+  const void *from;
+  uint64_t size;
+};
+struct ldx_copies {
+  struct ldx_copy *at;
+  size_t count, room;
+};
 struct ldx_fixups {
   struct ldx_fixup *at;
   size_t count, room;
@@ -35,6 +45,7 @@ struct ldx_load {
   struct ldx_object_list statics; /* got static TLS in this load */
   struct ldx_object_list grown;   /* scope arrays replaced, to be undone on failure */
   struct ldx_fixups fixups;
+  struct ldx_copies copies;
   int mode; /* RTLD_* */
   enum ldx_find_mode find_mode;
   bool startup, lazy, tls_added;
@@ -77,6 +88,7 @@ void ldx_replace_global(struct ldx_namespace *ns, struct ldx_scope_list *fresh);
 /* relocate.c */
 bool ldx_relocate_object(struct ldx_load *l, struct ldx_object *o);
 bool ldx_run_fixups(struct ldx_load *l);
+bool ldx_run_copies(struct ldx_load *l);
 /* Flags of the lookup that a relocation of that type makes. */
 uint32_t ldx_lookup_flags(uint32_t type);
 /* Whether the type refers to a symbol at all. */
@@ -84,7 +96,8 @@ bool ldx_refers_to_symbol(uint32_t type);
 /* A COPY that does not fit is worth a warning. */
 void ldx_check_copy_size(const struct ldx_object *o, const Elf64_Sym *ref, const Elf64_Sym *def);
 bool ldx_protect_relro(struct ldx_object *o, struct ldx_diag *d);
-uintptr_t ldx_call_resolver(uintptr_t resolver);
+/* The choice of an indirect function's resolver, made late: every register of the caller is kept. */
+uintptr_t ldx_resolve(const struct ldx_object *definer, uintptr_t resolver);
 
 /* bind.c */
 bool ldx_bind(struct ldx_object *o, uint64_t symidx, uint32_t flags, struct ldx_diag *d, struct ldx_binding *out);

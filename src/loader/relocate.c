@@ -211,6 +211,23 @@ void ldx_check_copy_size(const struct ldx_object *o, const Elf64_Sym *ref, const
               elf_symbol_name(&o->dyn.sym, ref));
 }
 
+static bool defer_copy(struct relocator *r, void *to, const void *from, uint64_t size) {
+  struct ldx_copies *c = &r->load->copies;
+  if (c->count == c->room) {
+    size_t room = c->room ? c->room * 2 : 32;
+    struct ldx_copy *p = ldx_new(room * sizeof *p);
+    if (!p)
+      return ldx_fail(r->load->diag, LDX_DIAG_LOAD, 12, ldx_display_name(r->object), "cannot allocate memory");
+    if (c->count)
+      memcpy(p, c->at, c->count * sizeof *p);
+    ldx_delete(c->at);
+    c->at = p;
+    c->room = room;
+  }
+  c->at[c->count++] = (struct ldx_copy){to, from, size};
+  return true;
+}
+
 static bool apply_copy(struct relocator *r, const struct ldx_binding *b, const Elf64_Rela *rel) {
   const struct elf_symtab *t = &r->object->dyn.sym;
   const Elf64_Sym *ref = elf_symbol(t, ELF64_R_SYM(rel->r_info));
@@ -224,8 +241,7 @@ static bool apply_copy(struct relocator *r, const struct ldx_binding *b, const E
   if (!from)
     return fail(r, "copy relocation from outside the defining object");
   ldx_check_copy_size(r->object, ref, b->sym);
-  memcpy(to, from, size);
-  return true;
+  return defer_copy(r, to, from, size);
 }
 
 /* The 32-bit types: a value that does not fit is reported, and cut, as by the system loader. */
@@ -411,7 +427,10 @@ bool ldx_relocate_object(struct ldx_load *l, struct ldx_object *o) {
   return true;
 }
 
-uintptr_t ldx_call_resolver(uintptr_t resolver) {
+uintptr_t ldx_resolve(const struct ldx_object *definer, uintptr_t resolver) {
+  if (!elf_at_memory(&definer->image, resolver - definer->map.l_addr, 1, PF_X))
+    ldx_die_text("%s: %s: resolver of an indirect function outside executable segments", ldx_self.program_name,
+                 ldx_display_name(definer));
   if (!__atomic_load_n(&ldx_self.cpu.xsave_size, __ATOMIC_ACQUIRE))
     ldx_cpu_measure(&ldx_self.cpu);
   return ldx_call_xsave((uintptr_t(*)(void))resolver, ldx_self.cpu.xsave_mask, ldx_self.cpu.xsave_size);
@@ -451,6 +470,12 @@ bool ldx_run_fixups(struct ldx_load *l) {
     else if (!store(f->object, f->where, value))
       return ldx_fail(l->diag, LDX_DIAG_RELOC, 13, ldx_display_name(f->object), "cannot change memory protections");
   }
+  return true;
+}
+
+bool ldx_run_copies(struct ldx_load *l) {
+  for (size_t i = 0; i < l->copies.count; i++)
+    memcpy(l->copies.at[i].to, l->copies.at[i].from, l->copies.at[i].size);
   return true;
 }
 

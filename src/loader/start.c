@@ -327,6 +327,7 @@ static struct ldx_handoff *run_program(struct ldx_load *l) {
   if (!o->entry || !elf_at_memory(&o->image, o->entry - o->map.l_addr, 1, PF_X))
     ldx_die_text("%s: no entry point", ldx_self.program_name);
   ldx_self.starting = false;
+  ldx_self.lock.watch_fork = ldx_self.tls.lock.watch_fork = ldx_self.base_unique.lock.watch_fork = true;
   o->opens = 1;
   if (l->ns->libc)
     glibc_early_init(&ldx_self.glibc, l->ns->libc, true);
@@ -396,6 +397,11 @@ struct ldx_handoff *ldx_main(uintptr_t *stack) {
     ldx_self.guest_interp = LDX_DEFAULT_INTERP;
   if (!ldx_self.interp_name)
     ldx_self.interp_name = ldx_self.guest_interp;
+  if (ldx_is_foreign(l.root) && ldx_self.options.mode == LDX_RUN) {
+    if (!as_command || !program_interp(l.root))
+      ldx_self.guest_interp = LDX_MUSL_INTERP;
+    ldx_hand_over("its libc is its own loader");
+  }
   enlist(&l, l.root);
   add_vdso(&l);
   load_program(&l);
