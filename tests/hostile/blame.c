@@ -1,19 +1,14 @@
 /*
  * A crash in the loader's code can be the guest's doing: a damaged constructor that returns with other registers than
- * it was called with, or a jump of the guest into the middle of the loader. So the run is repeated, first to learn
- * which system call comes last before the crash, then to watch every instruction after that call.
+ * it was called with, a damaged function pointer into the loader or into the middle of a library. So the run is
+ * repeated, first to learn which system call comes last before the crash, then to watch every instruction after it.
  */
 #define _GNU_SOURCE
-#include <elf.h>
-#include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
-#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
-#include <sys/mman.h>
 #include <sys/ptrace.h>
-#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/user.h>
 #include <sys/wait.h>
@@ -29,86 +24,33 @@ struct frame {
 
 struct stepper {
   pid_t child;
-  uint64_t start, end; /* the loader's code */
-  uint64_t *functions; /* addresses where it may be entered */
-  size_t function_count;
+  const char *image;
+  char folder[512]; /* of the files under trial */
+  struct mapping here;
   struct frame frames[MAX_FRAMES];
   int depth;
   bool guest_misbehaved;
 };
 
-/* --- the loader's functions --------------------------------------------------------------------------------- */
-
-static const void *map_file(const char *path, size_t *size) {
-  struct stat st;
-  int fd = open(path, O_RDONLY | O_CLOEXEC);
-  if (fd < 0 || fstat(fd, &st) != 0)
-    die(path);
-  *size = (size_t)st.st_size;
-  const void *base = mmap(NULL, *size, PROT_READ, MAP_PRIVATE, fd, 0);
-  close(fd);
-  if (base == MAP_FAILED)
-    die(path);
-  return base;
-}
-
-/* From .symtab, or .dynsym of a stripped loader. NOTYPE: functions in assembly. */
-static void add_functions(struct stepper *s, const char *file, const Elf64_Shdr *table, uint64_t base) {
-  const Elf64_Sym *symbols = (const Elf64_Sym *)(file + table->sh_offset);
-  size_t count = table->sh_size / sizeof *symbols;
-  uint64_t *grown = realloc(s->functions, (s->function_count + count) * sizeof *grown);
-  if (grown == NULL)
-    die("realloc");
-  s->functions = grown;
-  for (size_t i = 0; i < count; ++i) {
-    int type = ELF64_ST_TYPE(symbols[i].st_info);
-    if (symbols[i].st_shndx != SHN_UNDEF && (type == STT_FUNC || type == STT_NOTYPE || type == STT_GNU_IFUNC))
-      s->functions[s->function_count++] = base + symbols[i].st_value;
-  }
-}
-
-static void read_functions(struct stepper *s, const char *image, uint64_t base) {
-  size_t size;
-  const char *file = map_file(image, &size);
-  const Elf64_Ehdr *header = (const Elf64_Ehdr *)file;
-  const Elf64_Shdr *sections = (const Elf64_Shdr *)(file + header->e_shoff);
-  for (int i = 0; i < header->e_shnum; ++i)
-    if (sections[i].sh_type == SHT_SYMTAB || sections[i].sh_type == SHT_DYNSYM)
-      add_functions(s, file, &sections[i], base);
-  munmap((void *)file, size);
-}
-
-static bool is_function(const struct stepper *s, uint64_t address) {
-  for (size_t i = 0; i < s->function_count; ++i)
-    if (s->functions[i] == address)
-      return true;
-  return false;
-}
-
-/* Its code is one segment; its base is where the file's first byte is mapped. */
-static void find_loader(struct stepper *s, const char *image) {
-  struct mapping m;
-  uint64_t base = 0;
-  for (uint64_t at = 0; find_mapping_after(s->child, at, &m); at = m.end) {
-    if (strcmp(m.path, image) != 0)
-      continue;
-    if (m.offset == 0)
-      base = m.start;
-    if (is_code(&m))
-      s->start = m.start, s->end = m.end;
-  }
-  read_functions(s, image, base);
-}
-
-/* --- watching ----------------------------------------------------------------------------------------------- */
-
-static bool inside(const struct stepper *s, uint64_t address) { return s->start <= address && address < s->end; }
-
 static uint64_t peek(const struct stepper *s, uint64_t address) {
   return (uint64_t)ptrace(PTRACE_PEEKDATA, s->child, address, 0);
 }
 
-/* Could the bytes before the address be a call? Then it may be a return that began before the watch. */
+static bool within(const struct mapping *m, uint64_t address) { return m->start <= address && address < m->end; }
+
+static bool of_loader(const struct stepper *s, const struct mapping *m) { return strcmp(m->path, s->image) == 0; }
+
+static bool under_trial(const struct stepper *s, const struct mapping *m) {
+  size_t length = strlen(s->folder);
+  return strncmp(m->path, s->folder, length) == 0 && m->path[length] == '/';
+}
+
+static bool in_code_of_loader(const struct stepper *s, uint64_t address) {
+  struct mapping m;
+  return find_mapping(s->child, address, &m) && is_code(&m) && of_loader(s, &m);
+}
+
+/* Could the bytes before the address be a call? Then it may be a return. */
 static bool follows_call(const struct stepper *s, uint64_t address) {
   uint64_t before = peek(s, address - 8); /* the last byte of a call is the highest here */
   if ((before >> 24 & 0xff) == 0xe8)
@@ -121,16 +63,19 @@ static bool follows_call(const struct stepper *s, uint64_t address) {
   return false;
 }
 
-static struct frame frame_of(const struct user_regs_struct *r, uint64_t return_address) {
-  return (struct frame){return_address, r->rsp + 8, {r->rbx, r->rbp, r->r12, r->r13, r->r14, r->r15}};
+/* The name of the function that begins there. */
+static const char *name_of(const struct stepper *s, const struct mapping *m, uint64_t address) {
+  struct mapping first;
+  for (uint64_t at = 0; find_mapping_after(s->child, at, &first); at = first.end)
+    if (first.offset == 0 && strcmp(first.path, m->path) == 0)
+      return function_at(m, first.start, address);
+  return NULL;
 }
 
-static void leave_loader(struct stepper *s, const struct user_regs_struct *before,
-                         const struct user_regs_struct *now) {
-  uint64_t top = peek(s, now->rsp);
-  bool returned = now->rsp > before->rsp; /* else a call, or a jump at the end of a function */
-  if (!returned && inside(s, top) && s->depth < MAX_FRAMES)
-    s->frames[s->depth++] = frame_of(now, top);
+/* --- from one file's code into another's -------------------------------------------------------------------- */
+
+static struct frame frame_of(const struct user_regs_struct *r, uint64_t return_address) {
+  return (struct frame){return_address, r->rsp + 8, {r->rbx, r->rbp, r->r12, r->r13, r->r14, r->r15}};
 }
 
 /* Drops the frames that the guest may have left by a longjmp. */
@@ -147,23 +92,72 @@ static bool returns_to_frame(struct stepper *s, const struct user_regs_struct *n
   return false;
 }
 
+enum plt { NO_PLT, GOOD_PLT, BAD_PLT };
+
 /* The lazy-binding entry of a PLT: push GOT[1], jmp *GOT[2]. A damaged slot can lead to the jump alone. */
-static bool pushed_nothing(const struct stepper *s, const struct user_regs_struct *before,
-                           const struct user_regs_struct *now) {
-  uint64_t push = peek(s, before->rip - 6), jump = peek(s, before->rip);
+static enum plt through_plt(const struct stepper *s, uint64_t jump_at, uint64_t stack) {
+  uint64_t push = peek(s, jump_at - 6), jump = peek(s, jump_at);
   if ((push & 0xffff) != 0x35ff || (jump & 0xffff) != 0x25ff)
-    return false;
-  uint64_t second_word = before->rip + (uint64_t)(int32_t)(push >> 16);
-  return peek(s, now->rsp) != peek(s, second_word);
+    return NO_PLT;
+  uint64_t second_word = jump_at + (uint64_t)(int32_t)(push >> 16);
+  return peek(s, stack) == peek(s, second_word) ? GOOD_PLT : BAD_PLT;
 }
 
-static void enter_loader(struct stepper *s, const struct user_regs_struct *before,
+/* The bases ask the loader for nothing but TLS and lazy binding; other programs may call any of its functions. */
+static bool may_enter_loader(const struct stepper *s, uint64_t from, const struct mapping *source,
+                             const struct mapping *target, const struct user_regs_struct *now) {
+  enum plt plt = through_plt(s, from, now->rsp);
+  const char *name = name_of(s, target, now->rip);
+  if (plt != NO_PLT)
+    return plt == GOOD_PLT && name != NULL;
+  bool damaged = strcmp(last_part(source->path), "libvictim.so") == 0;
+  return name != NULL && (!damaged || strstr(name, "tls") != NULL);
+}
+
+static void enter_loader(struct stepper *s, uint64_t from, const struct mapping *source, const struct mapping *target,
                          const struct user_regs_struct *now) {
-  if (returns_to_frame(s, now) || (is_function(s, now->rip) && !pushed_nothing(s, before, now)))
+  if (returns_to_frame(s, now) || may_enter_loader(s, from, source, target, now))
     return;
   bool began_before = s->depth == 0 && follows_call(s, now->rip);
   s->guest_misbehaved = !began_before;
 }
+
+/* The good files export all that is called from outside, so a call elsewhere followed a damaged symbol. */
+static void enter_guest(struct stepper *s, const struct mapping *target, const struct user_regs_struct *now) {
+  bool damaged = strcmp(last_part(target->path), "libvictim.so") == 0;
+  if (!damaged && is_code(target) && !follows_call(s, now->rip) && name_of(s, target, now->rip) == NULL)
+    s->guest_misbehaved = true;
+}
+
+static void leave_loader(struct stepper *s, const struct mapping *target, const struct user_regs_struct *before,
+                         const struct user_regs_struct *now) {
+  if (now->rsp > before->rsp)
+    return; /* a return */
+  uint64_t top = peek(s, now->rsp);
+  bool called = in_code_of_loader(s, top); /* maybe by a jump at the end of a function */
+  if (called && s->depth < MAX_FRAMES)
+    s->frames[s->depth++] = frame_of(now, top);
+  if (!called)
+    enter_guest(s, target, now); /* lazy binding has found its symbol */
+}
+
+static void cross(struct stepper *s, const struct user_regs_struct *before, const struct user_regs_struct *now) {
+  struct mapping source = s->here;
+  if (!find_mapping(s->child, now->rip, &s->here)) {
+    s->here = (struct mapping){.path = "nowhere"};
+    return;
+  }
+  if (strcmp(source.path, s->here.path) == 0)
+    return;
+  if (of_loader(s, &source))
+    leave_loader(s, &s->here, before, now);
+  else if (of_loader(s, &s->here))
+    enter_loader(s, before->rip, &source, &s->here, now);
+  else if (under_trial(s, &source))
+    enter_guest(s, &s->here, now);
+}
+
+/* --- watching ----------------------------------------------------------------------------------------------- */
 
 /* One instruction; false at the end of the process or a fatal signal. */
 static bool step(struct stepper *s, struct user_regs_struct *now) {
@@ -172,19 +166,17 @@ static bool step(struct stepper *s, struct user_regs_struct *now) {
   if (ptrace(PTRACE_SINGLESTEP, s->child, 0, 0) != 0 || waitpid(s->child, &status, __WALL) != s->child ||
       !WIFSTOPPED(status) || WSTOPSIG(status) != SIGTRAP || ptrace(PTRACE_GETREGS, s->child, 0, now) != 0)
     return false;
-  if (inside(s, before.rip) && !inside(s, now->rip))
-    leave_loader(s, &before, now);
-  if (!inside(s, before.rip) && inside(s, now->rip))
-    enter_loader(s, &before, now);
+  if (!within(&s->here, now->rip))
+    cross(s, &before, now);
   return true;
 }
 
 /* At a bad address the guest is to blame when it was the guest that went there. */
-static bool watch(struct stepper *s, const char *image) {
+static bool watch(struct stepper *s) {
   struct user_regs_struct now;
   uint64_t before = 0;
-  find_loader(s, image);
-  if (ptrace(PTRACE_GETREGS, s->child, 0, &now) != 0)
+  if (getcwd(s->folder, sizeof s->folder) == NULL || ptrace(PTRACE_GETREGS, s->child, 0, &now) != 0 ||
+      !find_mapping(s->child, now.rip, &s->here))
     return false;
   for (int i = 0; i < MAX_STEPS && !s->guest_misbehaved; ++i) {
     uint64_t at = now.rip;
@@ -192,7 +184,7 @@ static bool watch(struct stepper *s, const char *image) {
       break;
     before = at;
   }
-  return s->guest_misbehaved || (!inside(s, now.rip) && !inside(s, before));
+  return s->guest_misbehaved || (!in_code_of_loader(s, now.rip) && !in_code_of_loader(s, before));
 }
 
 /* --- the two runs ------------------------------------------------------------------------------------------- */
@@ -245,14 +237,13 @@ static struct calls count_calls(const struct request *request) {
 
 static bool watch_after(const struct request *request, long call) {
   struct user_regs_struct regs;
-  struct stepper s = {.child = start_quietly(request)};
+  struct stepper s = {.child = start_quietly(request), .image = request->image};
   if (s.child < 0)
     return false;
   while (call > 0 && next_call(s.child, &regs))
     --call;
-  bool guest = watch(&s, request->image);
+  bool guest = watch(&s);
   end(s.child);
-  free(s.functions);
   return guest;
 }
 

@@ -2,7 +2,7 @@
 """Damages the metadata of small libraries and programs, and sees what the loader makes of them.
 
 Every damaged file is run as a program, needed by a good program, opened by a good program with dlopen, and shown by
---list; programs also with the loader as their PT_INTERP. The loader must never crash or hang: it either runs what it
+--list; once more needed with LD_DEBUG=all, so that all of it is printed; programs also with the loader as their PT_INTERP. The loader must never crash or hang: it either runs what it
 got, or says one line and exits with 127 (dlopen: returns a message). When the damaged code itself crashes after the
 loader has handed over, that is the guest's affair, and counted apart.
 
@@ -31,7 +31,7 @@ SYSTEM_LOADER = '/lib64/ld-linux-x86-64.so.2'
 ALL_BASES = ('lib-gnu.so', 'lib-sysv.so', 'lib-versions.so', 'lib-relr.so', 'lib-tls.so', 'lib-tls-ie.so', 'lib-tlsdesc.so',
              'lib-ifunc.so', 'lib-rpath.so', 'lib-textrel.so', 'lib-unique.so',
              'prog-pie', 'prog-relr', 'prog-copy', 'prog-freestanding', 'prog-static-pie')
-WAYS = ('program', 'needed', 'dlopened', 'list', 'interp')
+WAYS = ('program', 'needed', 'traced', 'dlopened', 'list', 'interp')
 SHOWN_FAULTS = 20
 EXAMINED_CRASHES = 30
 GUESTS = (trial.GUEST, trial.GUEST_HANG, trial.OTHER)  # not faults, but written to --json: worth a look

@@ -79,7 +79,7 @@ static bool is_loaders_fault(pid_t child, const char *image, const struct user_r
   return gone ? loader_went_there(child, image, regs) : own;
 }
 
-static const char *last_part(const char *path) {
+const char *last_part(const char *path) {
   const char *slash = strrchr(path, '/');
   return slash ? slash + 1 : path;
 }

@@ -111,11 +111,16 @@ static struct outcome follow(pid_t child, const struct request *request) {
   return outcome;
 }
 
+/* The end of what was written, from the begin of a line on; what a loader says last is what counts. */
 static size_t text_of(int fd, char *text) {
-  ssize_t length = pread(fd, text, MAX_TEXT, 0);
-  if (ftruncate(fd, 0) != 0 || lseek(fd, 0, SEEK_SET) != 0)
+  off_t size = lseek(fd, 0, SEEK_END), skip = size > MAX_TEXT ? size - MAX_TEXT : 0;
+  ssize_t length = pread(fd, text, MAX_TEXT, skip);
+  if (length < 0 || ftruncate(fd, 0) != 0 || lseek(fd, 0, SEEK_SET) != 0)
     die("output");
-  return length < 0 ? 0 : (size_t)length;
+  char *newline = skip ? memchr(text, '\n', (size_t)length) : NULL;
+  size_t cut = newline ? (size_t)(newline + 1 - text) : 0;
+  memmove(text, text + cut, (size_t)length - cut);
+  return (size_t)length - cut;
 }
 
 static void answer(const struct outcome *o, struct output output) {

@@ -14,7 +14,7 @@ struct request {
   long failing_call;           /* which of the loader's system calls fails; 0: none */
   long failing_errno;
   bool examine;
-  char *argv[MAX_WORDS];
+  char *argv[MAX_WORDS]; /* begins with NAME=VALUE words for the environment */
 };
 
 struct place {
@@ -52,6 +52,11 @@ bool is_code(const struct mapping *m);
 bool in_loader(pid_t child, const char *image, uint64_t address);
 struct place locate(pid_t child, const char *image);
 bool is_fatal(int signal);
+const char *last_part(const char *path);
+
+/* symbols.c: the name of the function that begins at an address of a file whose first byte is mapped at base, or
+ * NULL. */
+const char *function_at(const struct mapping *m, uint64_t base, uint64_t address);
 
 /* hang.c: waiting, with a limit. */
 struct watch {
