@@ -70,6 +70,7 @@ class Case:
     use: str = ''                                 # built files to copy there: 'prog lib.so new.so=built.so dir/x.so=x.so'
     setup: str = ''                               # shell text, run before, under the system loader
     etc: str = ''                                 # shell text that changes $ETC, loaders' files that are mounted over /etc
+    hide: list = field(default_factory=list)      # folders that are empty for the program
     linked: str = ''                              # in mode interp, taken in place of `use`: built to name ldx already
     env: dict = field(default_factory=dict)
     stdin: str = ''
@@ -120,6 +121,11 @@ class Scratch:
             (shutil.copytree if path.is_dir() else shutil.copy)(path, folder / path.name)
         self._shell(case.etc.replace('@DIR@', str(self.folder)), ETC=str(folder))
         return [(folder, Path('/etc'))]
+
+    def hide(self, case):
+        empty = self.root / 'empty'
+        empty.mkdir(exist_ok=True)
+        return [(empty, Path(folder)) for folder in case.hide]
 
     def _shell(self, text, **more):
         if text:
@@ -250,7 +256,7 @@ class Runner:
         linked = mode == 'interp' and case.linked
         copied = self.scratch.fill(case, linked or case.use)
         mounts = self._prepare_interp(case, copied) if mode == 'interp' and not linked else []
-        mounts += self.scratch.etc(case)
+        mounts += self.scratch.etc(case) + self.scratch.hide(case)
         words = self._words(case, mode)
         environment = self.scratch.environment(case.env)
         if case.script:

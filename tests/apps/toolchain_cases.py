@@ -26,6 +26,13 @@ int main() {
 }
 '''
 
+THREADED = r'''
+#include <pthread.h>
+static __thread int value = 5;
+static void *work(void *p) { value++; return p; }
+int main(void) { pthread_t t; pthread_create(&t, 0, work, 0); pthread_join(t, 0); return value; }
+'''
+
 GIT = r'''
 git() { $RUN /usr/bin/git "$@"; }
 git init -q -b main one && cd one && git config user.name N && git config user.email e@x
@@ -71,6 +78,10 @@ TOOLS = [
     Case('gdb.python', ['gdb', '-nx', '-batch', '-ex', 'python import gdb, math; print(math.pi, gdb.VERSION)', '-ex', 'print 6 * 7',
                         '-ex', 'ptype struct no_such'], packages='gdb'),
     Case('gdb.static', ['gdb', '-nx', '-batch', '-ex', 'info files', '/usr/bin/true'], packages='gdb'),
+    Case('gdb.run', ['gdb', '-nx', '-q', '-batch', '-ex', 'set debuginfod enabled off', '-ex', 'break work', '-ex', 'run', '-ex', 'info threads', '-ex', 'bt 1',
+                     '-ex', 'print value', '-ex', 'delete', '-ex', 'continue', './a'], files={'a.c': THREADED}, setup='gcc -g -pthread a.c -o a',
+         packages='gdb gcc libc6-dev libc6-dbg', rewrites=(ADDRESSES, Rewrite(r'LWP \d+|process \d+', 'ID', 'ids of threads and processes'),
+                   Rewrite(r'^  1 .*\n', '', 'where the waiting thread stands is chance'))),
     Case('git', script=GIT, programs=['git'], env=GIT_DATES, packages='git'),
     Case('git.version', ['git', '--version'], packages='git'),
     Case('git.help', ['git', 'help', '-a'], packages='git'),

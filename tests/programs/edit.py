@@ -6,7 +6,7 @@
   class:32             the header claims a 32-bit file
   machine:NUMBER       the header claims another machine
   flags1:NUMBER        DT_FLAGS_1 gets these bits besides its own
-  no-stack:            PT_GNU_STACK becomes PT_NULL
+  no-segment:TYPE      the program headers of that type become PT_NULL
   truncate:BYTES       only the beginning of the file
 """
 
@@ -15,7 +15,8 @@ import struct
 import sys
 
 SHT_RELA, SHT_DYNAMIC, SHT_DYNSYM, SHT_GNU_VERNEED = 4, 6, 11, 0x6ffffffe
-PT_GNU_STACK, DT_FLAGS_1, VER_FLG_WEAK = 0x6474e551, 0x6ffffffb, 2
+DT_FLAGS_1, VER_FLG_WEAK = 0x6ffffffb, 2
+SEGMENTS = {'PHDR': 6, 'STACK': 0x6474e551, 'RELRO': 0x6474e552, 'EH_FRAME': 0x6474e550, 'PROPERTY': 0x6474e553}
 TYPES = {'NONE': 0, '64': 1, 'PC32': 2, 'GLOB_DAT': 6, 'JUMP_SLOT': 7, '32': 10, '32S': 11, '16': 12, 'PC16': 13, '8': 14,
          'PC8': 15, 'PC64': 24, 'SIZE32': 32, 'SIZE64': 33, 'RELATIVE64': 38, 'UNKNOWN': 99}
 
@@ -84,14 +85,15 @@ class Image:
         self.data[4] = {'32': 1, '64': 2}[number]
         return 1
 
-    def no_stack(self, _):
+    def no_segment(self, kind):
         offset, = struct.unpack_from('<Q', self.data, 32)
         size, count = struct.unpack_from('<HH', self.data, 54)
+        changed = 0
         for at in range(offset, offset + size * count, size):
-            if struct.unpack_from('<I', self.data, at)[0] == PT_GNU_STACK:
+            if struct.unpack_from('<I', self.data, at)[0] == SEGMENTS[kind]:
                 struct.pack_into('<I', self.data, at, 0)
-                return 1
-        return 0
+                changed += 1
+        return changed
 
     def truncate(self, size):
         del self.data[int(size):]
@@ -99,7 +101,7 @@ class Image:
 
 
 EDITS = {'reloc': Image.reloc, 'weak-need': Image.weak_need, 'flags1': Image.flags1, 'machine': Image.machine,
-         'class': Image.elf_class, 'truncate': Image.truncate, 'no-stack': Image.no_stack}
+         'class': Image.elf_class, 'truncate': Image.truncate, 'no-segment': Image.no_segment}
 
 
 def main(source, target, *edits):

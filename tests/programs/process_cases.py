@@ -32,6 +32,9 @@ CASES = [
     facts('facts-static-pie', 'x', modes=('command',), reason=STATIC, rewrites=(STATIC_EXE, STATIC_PIE_HEAP)),
     facts('facts-huge-pages'),
     facts('facts-lld'),
+    facts('facts-no-phdr'),
+    facts('facts-no-relro'),
+    Case('process.facts-as-nobody', script='chmod 755 . facts; exec setpriv --reuid=65534 --regid=65534 --clear-groups $RUN ./facts x', use='facts'),
     Case('process.facts-by-path', ['@DIR@/bin/facts'], use='bin/facts=facts'),
     Case('process.facts-by-dots', ['./bin/../bin/facts'], use='bin/facts=facts'),
     Case('process.facts-by-link', ['./link'], use='facts', setup='ln -s facts link'),
@@ -71,6 +74,12 @@ CASES = [
     Case('process.reexec-path', ['@DIR@/reexec'], use='reexec'),
     Case('process.throw-static', ['./throw-static'], use='throw-static', modes=('command',), reason=STATIC),
     Case('process.throw-static-pie', ['./throw-static-pie'], use='throw-static-pie', modes=('command',), reason=STATIC),
+] + [
+    # Programs with a fixed place where the kernel likes to put things: the heap of a PIE, libraries, ldx itself.
+    Case(f'process.free-{base}-base{suffix}', script=f'{prefix} $RUN ./free-{base}-base', use=f'free-{base}-base libplain.so',
+         modes=('interp',) if base + suffix == 'high-no-aslr' else ('command', 'interp'),
+         reason='named on the command line, ldx itself stands in that place, as the system loader does then')
+    for base in ('et-dyn', 'mmap', 'high') for suffix, prefix in (('', ''), ('-no-aslr', 'setarch -R'))
 ] + [
     Case(f'process.ending-{how}', ['./ending', how], use='ending')
     for how in ('return', 'exit', '_exit', 'quick_exit', 'abort', 'segv', 'ill', 'term', 'thread', 'pthread_exit')

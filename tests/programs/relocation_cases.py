@@ -3,7 +3,7 @@
 from harness import Case, Outcome, Rewrite
 
 VALUES = ('values-pie', 'values-pie-copy', 'values-no-pie', 'values-no-plt', 'values-lld', 'values-relr', 'values-sysv',
-          'values-text')
+          'values-text', 'values-gold', 'values-gold-pie', 'values-ibt', 'values-retpoline', 'values-lld-relr')
 IFUNC = ('ifunc-pie', 'ifunc-now', 'ifunc-no-pie')
 RELINK = Rewrite(r'^.*: Relink `.*\n', '',
                  'the system loader warns where it may run a resolver too early; ldx runs all of them late enough')
@@ -31,6 +31,8 @@ CASES += [
     Case('relocation.ifunc-static', ['./ifunc-static'], use='ifunc-static', modes=('command',), reason='no PT_INTERP'),
     Case('relocation.ifunc-static-pie', ['./ifunc-static-pie'], use='ifunc-static-pie', modes=('command',),
          reason='no PT_INTERP'),
+    Case('relocation.ifunc-calls', ['./ifunc-calls'], use='ifunc-calls', env={'CHOICE': 'three'}),
+    Case('relocation.ifunc-calls-no-pie', ['./ifunc-calls-no-pie'], use='ifunc-calls-no-pie'),
     Case('relocation.copy', ['./copy'], use='copy libcopy.so'),
     Case('relocation.copy-pie', ['./copy-pie'], use='copy-pie libcopy.so'),
     Case('relocation.copy-preloaded', ['./copy'], use='copy libcopy.so libcopy-preload.so',

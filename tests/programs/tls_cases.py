@@ -6,11 +6,11 @@ NOW = {'LD_BIND_NOW': '1'}
 LIBRARIES = 'libtls-a.so libtls-b.so libtls-c.so'
 OPENED = {'gd': ('libtls-a.so', 'a'), 'desc': ('libtls-b.so', 'b'), 'ld-big': ('libtls-d.so', 'd'),
           'desc-big': ('libtls-e.so', 'e'), 'relr': ('libtls-relr.so', 'g'), 'lld': ('libtls-lld.so', 'h'),
-          'ie-small': ('libtls-small-ie.so', 'i')}
+          'gold': ('libtls-gold.so', 'j'), 'ie-small': ('libtls-small-ie.so', 'i')}
 ALL = [word for library, prefix in OPENED.values() for word in (f'./{library}', prefix)]
 ALL_FILES = ' '.join(library for library, _ in OPENED.values())
 
-CASES = [Case(f'tls.{name}', [f'./tls-{name}'], use=f'tls-{name}') for name in ('le', 'le-aligned', 'no-pie', 'weak')]
+CASES = [Case(f'tls.{name}', [f'./tls-{name}'], use=f'tls-{name}') for name in ('le', 'le-aligned', 'no-pie', 'weak', 'gold')]
 CASES += [Case(f'tls.{name}', [f'./tls-{name}'], use=f'tls-{name}', modes=('command',), reason='no PT_INTERP')
           for name in ('static', 'static-pie')]
 for program in ('libraries', 'libraries-desc', 'libraries-no-pie'):
