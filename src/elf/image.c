@@ -5,7 +5,7 @@
 enum elf_error elf_check_header(struct ldx_span file) {
   const Elf64_Ehdr *eh = ldx_span_at(file, 0, 1, sizeof *eh);
   if (!eh)
-    return file.size >= SELFMAG && memcmp(file.base, ELFMAG, SELFMAG) ? ELF_BAD_MAGIC : ELF_TOO_SHORT;
+    return file.base && file.size >= SELFMAG && memcmp(file.base, ELFMAG, SELFMAG) ? ELF_BAD_MAGIC : ELF_TOO_SHORT;
   if (memcmp(eh->e_ident, ELFMAG, SELFMAG))
     return ELF_BAD_MAGIC;
   if (eh->e_ident[EI_CLASS] != ELFCLASS64)

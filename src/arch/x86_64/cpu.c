@@ -60,19 +60,19 @@ void ldx_relocate_self(uintptr_t *stack, uintptr_t base, const Elf64_Dyn *dynami
     else if (d->d_tag == DT_RELRSZ)
       relrsz = d->d_un.d_val;
   }
-  for (uint64_t i = 0; i < relasz / sizeof *rela; i++)
+  for (uint64_t i = 0; rela && i < relasz / sizeof *rela; i++)
     if (ELF64_R_TYPE(rela[i].r_info) == R_X86_64_RELATIVE)
       *(uint64_t *)(base + rela[i].r_offset) = base + (uint64_t)rela[i].r_addend;
   uint64_t *where = NULL;
-  for (uint64_t i = 0; i < relrsz / 8; i++) {
+  for (uint64_t i = 0; relr && i < relrsz / 8; i++) {
     if (!(relr[i] & 1)) {
       where = (uint64_t *)(base + relr[i]);
       *where++ += base;
       continue;
     }
-    for (unsigned bit = 0; bit < 63; bit++)
+    for (unsigned bit = 0; where && bit < 63; bit++)
       if (relr[i] >> (bit + 1) & 1)
         where[bit] += base;
-    where += 63;
+    where = where ? where + 63 : NULL;
   }
 }
