@@ -34,5 +34,6 @@ int main(int argc, char **argv) {
   pthread_t thread;
   int failed = pthread_create(&thread, &attributes, small, argv[1]);
   printf("thread %d\n", failed);
-  if (!failed) pthread_join(thread, NULL);
+  if (!failed)
+    pthread_join(thread, NULL);
 }

@@ -3,7 +3,9 @@
 #include <link.h>
 #include <stdio.h>
 #include <string.h>
-static int count(struct dl_phdr_info *info, size_t size, void *data) { return *(int *)data += strstr(info->dlpi_name, "/libn") != NULL, 0; }
+static int count(struct dl_phdr_info *info, size_t size, void *data) {
+  return *(int *)data += strstr(info->dlpi_name, "/libn") != NULL, 0;
+}
 int main(void) {
   int libraries = 0;
   dl_iterate_phdr(count, &libraries);

@@ -19,7 +19,8 @@ int main(int argc, char **argv) {
   long first = 0;
   dl_iterate_phdr(objects, &before);
   for (int i = 0; i < 3000; i++) {
-    if (i == 500) first = resident();
+    if (i == 500)
+      first = resident();
     void *handle = dlopen(argv[1], RTLD_NOW);
     void *check = dlsym(handle, argv[2]);
     good += (int)(long)use(check) == 211239;

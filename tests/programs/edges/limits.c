@@ -7,7 +7,8 @@
 static void try(const char *label, const char *name) {
   void *handle = dlopen(name, RTLD_NOW);
   printf("%s: %s\n", label, handle ? "ok" : dlerror());
-  if (handle) dlclose(handle);
+  if (handle)
+    dlclose(handle);
 }
 int main(int argc, char **argv) {
   struct rlimit limit, all;

@@ -6,8 +6,10 @@ int main(void) {
   for (int i = 0; i < 3; i++) {
     pid_t child = vfork();
     if (child == 0) {
-      if (i == 0) execl("/no/such/program", "x", (char *)NULL);
-      if (i == 1) execlp("true", "true", (char *)NULL);
+      if (i == 0)
+        execl("/no/such/program", "x", (char *)NULL);
+      if (i == 1)
+        execlp("true", "true", (char *)NULL);
       _exit(7);
     }
     int status;

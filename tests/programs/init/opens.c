@@ -9,7 +9,8 @@ int run_script(int argc, char **argv) {
     fflush(stdout);
     if (argv[i][0] == '+') {
       handles[i] = dlopen(argv[i] + 1, RTLD_NOW);
-      if (!handles[i]) printf("%s\n", dlerror());
+      if (!handles[i])
+        printf("%s\n", dlerror());
     }
     for (int j = 1; argv[i][0] == '-' && j < i; j++)
       if (handles[j] && strcmp(argv[j] + 1, argv[i] + 1) == 0) {

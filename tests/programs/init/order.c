@@ -15,10 +15,13 @@ static void tell(const char *what) {
 }
 static void tell_arguments(const char *what, int argc, char **argv, char **envp) {
   char line[300];
-  snprintf(line, sizeof line, "%s: %d %s %s, environ %d", what, argc, argv[0], argc > 1 ? argv[1] : "-", envp == environ);
+  snprintf(line, sizeof line, "%s: %d %s %s, environ %d", what, argc, argv[0], argc > 1 ? argv[1] : "-",
+           envp == environ);
   tell(line);
 }
-__attribute__((constructor)) static void made(int argc, char **argv, char **envp) { tell_arguments("constructor", argc, argv, envp); }
+__attribute__((constructor)) static void made(int argc, char **argv, char **envp) {
+  tell_arguments("constructor", argc, argv, envp);
+}
 __attribute__((destructor)) static void gone(void) { tell("destructor"); }
 #ifdef FULL
 __attribute__((constructor(101))) static void made_first(void) { tell("constructor 101"); }

@@ -14,8 +14,14 @@ std::map<std::string, int> &registry() {
 #endif
 namespace {
 struct Entry {
-  Entry() { std::cout << "enter " << LEVEL << " after " << registry().size() << std::endl, registry()[std::to_string(LEVEL)] = LEVEL; }
-  ~Entry() { std::cout << "leave " << LEVEL << " of " << registry().size() << std::endl, registry().erase(std::to_string(LEVEL)); }
+  Entry() {
+    std::cout << "enter " << LEVEL << " after " << registry().size() << std::endl,
+        registry()[std::to_string(LEVEL)] = LEVEL;
+  }
+  ~Entry() {
+    std::cout << "leave " << LEVEL << " of " << registry().size() << std::endl,
+        registry().erase(std::to_string(LEVEL));
+  }
 };
 Entry entry;
 } // namespace

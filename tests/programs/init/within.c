@@ -21,14 +21,18 @@ __attribute__((constructor)) static void begin(int argc, char **argv) {
     pthread_create(&thread, NULL, in_thread, NULL);
     pthread_join(thread, NULL);
   }
-  if (strcmp(how, "exit") == 0) exit(21);
-  if (strcmp(how, "lookup") == 0) printf("found %d %d\n", dlsym(RTLD_DEFAULT, "puts") == (void *)puts, dlsym(RTLD_NEXT, "main") != NULL);
+  if (strcmp(how, "exit") == 0)
+    exit(21);
+  if (strcmp(how, "lookup") == 0)
+    printf("found %d %d\n", dlsym(RTLD_DEFAULT, "puts") == (void *)puts, dlsym(RTLD_NEXT, "main") != NULL);
   fflush(stdout);
 }
 __attribute__((destructor)) static void end(void) {
   puts("destructor");
-  if (handle) printf("closed %d\n", dlclose(handle));
-  if (getenv("HOW") && strcmp(getenv("HOW"), "open-late") == 0) printf("opened late %d\n", dlopen("./libinit-d.so", RTLD_NOW) != NULL);
+  if (handle)
+    printf("closed %d\n", dlclose(handle));
+  if (getenv("HOW") && strcmp(getenv("HOW"), "open-late") == 0)
+    printf("opened late %d\n", dlopen("./libinit-d.so", RTLD_NOW) != NULL);
   fflush(stdout);
 }
 int within(void) { return 1; }

@@ -21,31 +21,38 @@ static int initialised = 7;
 
 static void arguments(int argc, char **argv) {
   printf("argc %d\n", argc);
-  for (int i = 0; i < argc; i++) printf("argv[%d] %s\n", i, argv[i]);
+  for (int i = 0; i < argc; i++)
+    printf("argv[%d] %s\n", i, argv[i]);
   printf("argv ends with NULL: %d\n", argv[argc] == NULL);
   printf("environ follows argv: %d\n", environ == argv + argc + 1);
   int adjacent = 1;
-  for (int i = 0; i + 1 < argc; i++) adjacent &= argv[i + 1] == argv[i] + strlen(argv[i]) + 1;
+  for (int i = 0; i + 1 < argc; i++)
+    adjacent &= argv[i + 1] == argv[i] + strlen(argv[i]) + 1;
   printf("argument strings are adjacent: %d\n", adjacent);
   printf("environment strings follow them: %d\n", environ[0] == argv[argc - 1] + strlen(argv[argc - 1]) + 1);
   for (char **e = environ; *e; e++)
-    if (strncmp(*e, "RUN=", 4) != 0) printf("env %s\n", *e);
+    if (strncmp(*e, "RUN=", 4) != 0)
+      printf("env %s\n", *e);
   printf("invocation %s %s\n", program_invocation_name, program_invocation_short_name);
 }
 
 static void auxiliary_vector(void) {
   char **end = environ;
-  while (*end) end++;
+  while (*end)
+    end++;
   Elf64_auxv_t *auxv = (Elf64_auxv_t *)(end + 1);
   printf("auxv types");
-  for (; auxv->a_type != AT_NULL; auxv++) printf(" %lu", auxv->a_type);
+  for (; auxv->a_type != AT_NULL; auxv++)
+    printf(" %lu", auxv->a_type);
   printf("\n");
   const Elf64_Ehdr *header = (const Elf64_Ehdr *)__ehdr_start;
   printf("AT_PHDR is the program's: %d\n", getauxval(AT_PHDR) == (unsigned long)__ehdr_start + header->e_phoff);
-  printf("AT_PHNUM is the program's: %d, AT_PHENT %lu\n", getauxval(AT_PHNUM) == header->e_phnum, getauxval(AT_PHENT));
+  printf("AT_PHNUM is the program's: %d, AT_PHENT %lu\n", getauxval(AT_PHNUM) == header->e_phnum,
+         getauxval(AT_PHENT));
   printf("AT_ENTRY is _start: %d\n", getauxval(AT_ENTRY) == (unsigned long)_start);
   unsigned long base = getauxval(AT_BASE);
-  printf("AT_BASE is given: %d, is an ELF image: %d\n", base != 0, base != 0 && memcmp((void *)base, ELFMAG, SELFMAG) == 0);
+  printf("AT_BASE is given: %d, is an ELF image: %d\n", base != 0,
+         base != 0 && memcmp((void *)base, ELFMAG, SELFMAG) == 0);
   const char *name = (const char *)getauxval(AT_EXECFN);
   printf("AT_EXECFN %s\n", name);
   printf("AT_PAGESZ %lu AT_SECURE %lu AT_FLAGS %lu AT_CLKTCK %lu AT_UID %lu AT_EUID %lu\n", getauxval(AT_PAGESZ),
@@ -61,10 +68,12 @@ static void read_first_line(const char *path) {
   FILE *file = fopen(path, "r");
   size_t size = file ? fread(line, 1, sizeof line - 1, file) : 0;
   for (size_t i = 0; i < size; i++)
-    if (line[i] == 0) line[i] = '|';
+    if (line[i] == 0)
+      line[i] = '|';
   line[size] = 0;
   printf("%s %s\n", path, line);
-  if (file) fclose(file);
+  if (file)
+    fclose(file);
 }
 
 static void kernel_view(void) {
@@ -95,7 +104,8 @@ static void heap(void) {
 
 static void memory(void) {
   int zero = 1;
-  for (size_t i = 0; i < sizeof zeroed / sizeof *zeroed; i++) zero &= zeroed[i] == 0;
+  for (size_t i = 0; i < sizeof zeroed / sizeof *zeroed; i++)
+    zero &= zeroed[i] == 0;
   printf("bss is zero: %d, data %d\n", zero, initialised);
   FILE *maps = fopen("/proc/self/maps", "r");
   char line[4096];
@@ -103,8 +113,10 @@ static void memory(void) {
   while (fgets(line, sizeof line, maps)) {
     char *space = strchr(line, ' ');
     both += space[2] == 'w' && space[3] == 'x';
-    if (strstr(line, "[stack]")) printf("stack %.4s\n", space + 1);
-    if (strstr(line, "[heap]")) printf("heap %.4s\n", space + 1);
+    if (strstr(line, "[stack]"))
+      printf("stack %.4s\n", space + 1);
+    if (strstr(line, "[heap]"))
+      printf("heap %.4s\n", space + 1);
   }
   fclose(maps);
   printf("mappings both writable and executable: %d\n", both);
@@ -113,7 +125,8 @@ static void memory(void) {
 static void inherited(void) {
   DIR *folder = opendir("/proc/self/fd");
   int open_files = 0;
-  while (readdir(folder)) open_files++;
+  while (readdir(folder))
+    open_files++;
   closedir(folder);
   printf("open descriptors %d\n", open_files - 3); // ".", "..", and the folder's own
   sigset_t mask;
@@ -122,7 +135,8 @@ static void inherited(void) {
   for (int i = 1; i < 65; i++) {
     struct sigaction action;
     blocked += sigismember(&mask, i) == 1;
-    if (sigaction(i, NULL, &action) == 0) handled += action.sa_handler != SIG_DFL && action.sa_handler != SIG_IGN;
+    if (sigaction(i, NULL, &action) == 0)
+      handled += action.sa_handler != SIG_DFL && action.sa_handler != SIG_IGN;
   }
   printf("signals blocked %d, handled %d, errno %d\n", blocked, handled, errno);
   struct rlimit limit;

@@ -10,7 +10,8 @@ static long call(long number, long a, long b, long c) {
 
 static void put(const char *text) {
   size_t size = 0;
-  while (text[size]) size++;
+  while (text[size])
+    size++;
   call(1, 1, (long)text, (long)size);
 }
 
@@ -18,7 +19,8 @@ static void put_fact(const char *name, unsigned long value) {
   char digits[24];
   int at = sizeof digits - 1;
   digits[at] = 0;
-  do digits[--at] = (char)('0' + value % 10);
+  do
+    digits[--at] = (char)('0' + value % 10);
   while (value /= 10);
   put(name), put(" "), put(digits + at), put("\n");
 }
@@ -38,8 +40,10 @@ static void relocate_self(void) {
   extern Elf64_Dyn _DYNAMIC[] __attribute__((visibility("hidden")));
   unsigned long table = 0, size = 0;
   for (Elf64_Dyn *d = _DYNAMIC; d->d_tag != DT_NULL; d++) {
-    if (d->d_tag == DT_RELA) table = d->d_un.d_ptr;
-    if (d->d_tag == DT_RELASZ) size = d->d_un.d_val;
+    if (d->d_tag == DT_RELA)
+      table = d->d_un.d_ptr;
+    if (d->d_tag == DT_RELASZ)
+      size = d->d_un.d_val;
   }
   Elf64_Rela *rela = (Elf64_Rela *)(__ehdr_start + table);
   for (size_t i = 0; i < size / sizeof *rela; i++)
@@ -55,15 +59,21 @@ __attribute__((used)) static void begin(unsigned long *stack, unsigned long rdx,
   put_fact("exit function given", rdx != 0);
   put_fact("direction flag", flags >> 10 & 1);
   put_fact("argc", argc);
-  for (unsigned long i = 0; i < argc; i++) put(argv[i]), put("\n");
+  for (unsigned long i = 0; i < argc; i++)
+    put(argv[i]), put("\n");
   char **end = environ;
-  while (*end) end++;
+  while (*end)
+    end++;
   put_fact("variables", (unsigned long)(end - environ));
   for (Elf64_auxv_t *a = (Elf64_auxv_t *)(end + 1); a->a_type != AT_NULL; a++) {
-    if (a->a_type == AT_PHDR) put_fact("AT_PHDR at", a->a_un.a_val - (unsigned long)__ehdr_start);
-    if (a->a_type == AT_ENTRY) put_fact("AT_ENTRY inside", a->a_un.a_val - (unsigned long)__ehdr_start < 0x10000);
-    if (a->a_type == AT_BASE) put_fact("AT_BASE given", a->a_un.a_val != 0);
-    if (a->a_type == AT_EXECFN) put("AT_EXECFN "), put((char *)a->a_un.a_val), put("\n");
+    if (a->a_type == AT_PHDR)
+      put_fact("AT_PHDR at", a->a_un.a_val - (unsigned long)__ehdr_start);
+    if (a->a_type == AT_ENTRY)
+      put_fact("AT_ENTRY inside", a->a_un.a_val - (unsigned long)__ehdr_start < 0x10000);
+    if (a->a_type == AT_BASE)
+      put_fact("AT_BASE given", a->a_un.a_val != 0);
+    if (a->a_type == AT_EXECFN)
+      put("AT_EXECFN "), put((char *)a->a_un.a_val), put("\n");
   }
   put_fact("data", (unsigned long)*pointer);
   put_fact("bss", (unsigned long)cleared[2999]);

@@ -8,7 +8,8 @@ static void show(const char *when) {
   FILE *maps = fopen("/proc/self/maps", "r");
   char line[4096];
   while (fgets(line, sizeof line, maps))
-    if (strstr(line, "[stack]")) printf("%s: %.4s\n", when, strchr(line, ' ') + 1);
+    if (strstr(line, "[stack]"))
+      printf("%s: %.4s\n", when, strchr(line, ' ') + 1);
   fclose(maps);
 }
 

@@ -13,7 +13,8 @@ thread_local Noisy noisy;
 int main() {
   std::thread([] {
     try {
-      if (noisy.value == 3) throw std::runtime_error("thrown in a thread");
+      if (noisy.value == 3)
+        throw std::runtime_error("thrown in a thread");
     } catch (const std::exception &e) {
       std::puts(e.what());
     }

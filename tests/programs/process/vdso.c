@@ -28,7 +28,8 @@ int main(void) {
   printf("dlopen %d\n", handle != NULL);
   void *function = handle ? dlsym(handle, "__vdso_clock_gettime") : NULL;
   printf("dlsym %d, dlvsym %d\n", function != NULL, handle && dlvsym(handle, "__vdso_time", "LINUX_2.6") != NULL);
-  if (function) printf("symbol %d %s\n", dladdr(function, &info), info.dli_sname ? "named" : "unnamed");
+  if (function)
+    printf("symbol %d %s\n", dladdr(function, &info), info.dli_sname ? "named" : "unnamed");
   printf("not in the global scope: %d\n", dlsym(RTLD_DEFAULT, "__vdso_clock_gettime") == NULL);
   struct timespec now;
   struct timeval day;

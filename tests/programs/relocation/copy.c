@@ -10,6 +10,6 @@ int main(void) {
   printf("sum %d\n", copy_sum());
   copy_plain = 10, copy_alias = 30, copy_large[9999] = 0;
   printf("sum %d\n", copy_sum());
-  printf("one address: %d %d %d %d %d\n", copy_address(0) == &copy_plain, copy_address(1) == &copy_constant, copy_address(2) == copy_large,
-         copy_address(3) == &copy_alias, copy_address(4) == &copy_pointer);
+  printf("one address: %d %d %d %d %d\n", copy_address(0) == &copy_plain, copy_address(1) == &copy_constant,
+         copy_address(2) == copy_large, copy_address(3) == &copy_alias, copy_address(4) == &copy_pointer);
 }

@@ -6,7 +6,10 @@ char other_array[1234];
 int other_function(void) { return 31; }
 
 extern unsigned long direct_table[5];
-extern struct { unsigned s32, s32_addend; unsigned long s64, own; } direct_sizes;
+extern struct {
+  unsigned s32, s32_addend;
+  unsigned long s64, own;
+} direct_sizes;
 
 int main(void) {
   printf("64: %d %d %d\n", *(int *)direct_table[0], *(int *)direct_table[1], ((int (*)(void))direct_table[2])());

@@ -1,7 +1,8 @@
 #include <dlfcn.h>
 #include <stdio.h>
 #include <string.h>
-int ifunc_exported(int), ifunc_protected(int), ifunc_through_library(int), ifunc_through_pointers(int), other_through(int);
+int ifunc_exported(int), ifunc_protected(int), ifunc_through_library(int), ifunc_through_pointers(int),
+    other_through(int);
 void *ifunc_address(void), *other_address(void);
 
 static int seven(int x) { return x + 7; }
@@ -14,7 +15,8 @@ int main(void) {
   printf("%d %d\n", program_ifunc(1), program_local(2));
   printf("%d %d %d\n", pointers[0](1), pointers[1](1), pointers[2](1));
 #ifdef WITH_LIBRARY
-  printf("%d %d %d %d %d\n", ifunc_exported(1), ifunc_protected(1), ifunc_through_library(1), ifunc_through_pointers(1), other_through(1));
+  printf("%d %d %d %d %d\n", ifunc_exported(1), ifunc_protected(1), ifunc_through_library(1),
+         ifunc_through_pointers(1), other_through(1));
   printf("one address: %d %d\n", ifunc_address() == other_address(), (void *)ifunc_exported == ifunc_address());
 #endif
 #ifdef WITH_DLSYM

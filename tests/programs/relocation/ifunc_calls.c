@@ -12,7 +12,8 @@ static void *choose(void) {
   __builtin_cpu_init();
   const char *wanted = getenv("CHOICE");
   for (int i = 0; wanted && i < 3; i++)
-    if (strcmp(wanted, names[i]) == 0) return functions[i];
+    if (strcmp(wanted, names[i]) == 0)
+      return functions[i];
   return __builtin_cpu_supports("sse2") && getauxval(AT_PAGESZ) == 4096 ? two : one;
 }
 int chosen(int) __attribute__((ifunc("choose")));

@@ -1,4 +1,5 @@
-// Indirect functions: exported, local, hidden, and reached by pointer; resolvers that use relocated data and other calls.
+// Indirect functions: exported, local, hidden, and reached by pointer; resolvers that use relocated data and other
+// calls.
 #include <stddef.h>
 static int chosen = 2;
 int ifunc_bias = 100;

@@ -7,7 +7,8 @@ static int writable_text(void) {
   FILE *maps = fopen("/proc/self/maps", "r");
   char line[4096];
   int count = 0;
-  while (fgets(line, sizeof line, maps)) count += strstr(line, "rwx") != NULL;
+  while (fgets(line, sizeof line, maps))
+    count += strstr(line, "rwx") != NULL;
   fclose(maps);
   return count;
 }

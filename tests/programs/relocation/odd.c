@@ -14,5 +14,5 @@ int main(void) {
 #ifdef SHOW_LOW32
   printf("32 %d\n", (unsigned)odd_table[2] == (unsigned)(long)&odd_low32 + 3);
 #endif
-  printf("none %ld, glob_dat %d\n", odd_table[3] , odd_table[4] == (long)&odd_glob_dat);
+  printf("none %ld, glob_dat %d\n", odd_table[3], odd_table[4] == (long)&odd_glob_dat);
 }

@@ -15,7 +15,10 @@ static int own = 11;
 static int *own_pointer = &own;
 static int *table[] = {&lib_counter, &lib_array[5], &lib_array[16] - 1, &own};
 static int (*functions[])(void) = {lib_next, rand};
-static const struct { const char *text; int (*call)(int); } constants[] = {{"relro", program_callback}};
+static const struct {
+  const char *text;
+  int (*call)(int);
+} constants[] = {{"relro", program_callback}};
 
 int main(void) {
   printf("counter %d %d\n", lib_counter, *table[0]);

@@ -6,4 +6,6 @@ int program_callback(int) __attribute__((weak));
 int lib_next(void) { return ++lib_counter; }
 int *lib_counter_address(void) { return &lib_counter; }
 void *lib_function_address(void) { return (void *)lib_next; }
-int lib_call(int (*function)(int), int x) { return function(x) + (program_callback == function) * 100 + (*inside - 55); }
+int lib_call(int (*function)(int), int x) {
+  return function(x) + (program_callback == function) * 100 + (*inside - 55);
+}

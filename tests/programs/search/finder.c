@@ -11,5 +11,6 @@ int main(int argc, char **argv) {
     printf("dlopen %s: %s\n", argv[i], handle ? ((struct link_map *)handle)->l_name : dlerror());
   }
   struct link_map *map = dlopen(NULL, RTLD_NOW);
-  for (; map; map = map->l_next) printf("%s\n", map->l_name);
+  for (; map; map = map->l_next)
+    printf("%s\n", map->l_name);
 }

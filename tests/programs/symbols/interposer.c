@@ -23,12 +23,14 @@ const char *who(void) {
   return line;
 }
 time_t time(time_t *out) {
-  if (out) *out = 1000;
+  if (out)
+    *out = 1000;
   return 1000;
 }
 static void *(*next_malloc)(size_t);
 void *malloc(size_t size) {
-  if (!next_malloc) next_malloc = (void *(*)(size_t))dlsym(RTLD_NEXT, "malloc");
+  if (!next_malloc)
+    next_malloc = (void *(*)(size_t))dlsym(RTLD_NEXT, "malloc");
   calls++;
   return next_malloc(size);
 }

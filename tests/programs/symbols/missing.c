@@ -10,6 +10,7 @@ int main(int argc, char **argv) {
 #ifdef NEEDS_DATA
   printf("%d\n", missing_data);
 #endif
-  if (argc > 1) printf("%d\n", missing_function(2));
+  if (argc > 1)
+    printf("%d\n", missing_function(2));
   return 4;
 }

@@ -3,9 +3,16 @@
 #include <stdio.h>
 typedef double v4d __attribute__((vector_size(32)));
 typedef double v8d __attribute__((vector_size(64)));
-typedef struct { long a, b; } pair;
-typedef struct { double a; long b; } mixed;
-typedef struct { long words[9]; } large;
+typedef struct {
+  long a, b;
+} pair;
+typedef struct {
+  double a;
+  long b;
+} mixed;
+typedef struct {
+  long words[9];
+} large;
 long take_integers(long, long, long, long, long, long, long, long);
 double take_doubles(double, double, double, double, double, double, double, double);
 long double take_long_doubles(long double, long double);
@@ -24,7 +31,8 @@ __attribute__((target("avx"))) static void ymm(void) {
 }
 __attribute__((target("avx512f"))) static void zmm(void) {
   v8d v = {1, 2, 3, 4, 5, 6, 7, 8}, r = take_zmm(v, v + 1, v + 2, v + 3, v + 4, v + 5, v + 6, v + 7);
-  for (int i = 0; i < 8; i++) printf("zmm %g\n", r[i]);
+  for (int i = 0; i < 8; i++)
+    printf("zmm %g\n", r[i]);
 }
 int main(void) {
   fesetround(FE_DOWNWARD); // the loader's code must not depend on the rounding mode, nor change it
@@ -39,7 +47,9 @@ int main(void) {
   __int128 w = return_wide(1L << 62, 1L << 40);
   printf("pair %ld %ld, mixed %g %ld, large %ld %ld\n", p.a, p.b, m.a, m.b, l.words[0], l.words[8]);
   printf("complex %g %g, wide %ld\n", creal(c), cimag(c), (long)(w >> 64));
-  if (__builtin_cpu_supports("avx")) ymm();
-  if (__builtin_cpu_supports("avx512f")) zmm();
+  if (__builtin_cpu_supports("avx"))
+    ymm();
+  if (__builtin_cpu_supports("avx512f"))
+    zmm();
   printf("rounding %d\n", fegetround() == FE_DOWNWARD);
 }

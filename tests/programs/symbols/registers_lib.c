@@ -2,9 +2,16 @@
 #include <stdarg.h>
 typedef double v4d __attribute__((vector_size(32)));
 typedef double v8d __attribute__((vector_size(64)));
-typedef struct { long a, b; } pair;
-typedef struct { double a; long b; } mixed;
-typedef struct { long words[9]; } large;
+typedef struct {
+  long a, b;
+} pair;
+typedef struct {
+  double a;
+  long b;
+} mixed;
+typedef struct {
+  long words[9];
+} large;
 
 long take_integers(long a, long b, long c, long d, long e, long f, long g, long h) {
   return a + 2 * b + 3 * c + 4 * d + 5 * e + 6 * f + 7 * g + 8 * h;
@@ -17,7 +24,8 @@ double take_variable(int count, ...) {
   va_list list;
   va_start(list, count);
   double sum = 0;
-  for (int i = 0; i < count; i++) sum += (i + 1) * va_arg(list, double);
+  for (int i = 0; i < count; i++)
+    sum += (i + 1) * va_arg(list, double);
   va_end(list);
   return sum;
 }

@@ -9,7 +9,8 @@ const char *who_data = "data of program";
 #endif
 static void ask(const char *name) {
   const char *(*function)(void) = (const char *(*)(void))dlsym(RTLD_DEFAULT, name);
-  if (function) printf("%s: %s\n", name, function());
+  if (function)
+    printf("%s: %s\n", name, function());
 }
 int main(void) {
 #ifndef SILENT

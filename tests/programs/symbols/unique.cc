@@ -9,5 +9,9 @@ inline int &local_static() {
   static int value = 1;
   return value;
 }
-extern "C" int unique_bump(int) { return ++Counter<int>::count * 10000 + ++Shared::inline_count * 100 + ++local_static(); }
-extern "C" void *unique_address(int n) { return n == 0 ? (void *)&Counter<int>::count : n == 1 ? (void *)&Shared::inline_count : (void *)&local_static(); }
+extern "C" int unique_bump(int) {
+  return ++Counter<int>::count * 10000 + ++Shared::inline_count * 100 + ++local_static();
+}
+extern "C" void *unique_address(int n) {
+  return n == 0 ? (void *)&Counter<int>::count : n == 1 ? (void *)&Shared::inline_count : (void *)&local_static();
+}

@@ -8,6 +8,8 @@ static int *data_table[] = {&weak_data};
 int main(void) {
   printf("function %d, data %d\n", weak_function != NULL, &weak_data != NULL);
   printf("in tables %d %d\n", table[0] != NULL, data_table[0] != NULL);
-  if (weak_function) printf("call %d\n", weak_function(5));
-  if (&weak_data) printf("value %d\n", weak_data);
+  if (weak_function)
+    printf("call %d\n", weak_function(5));
+  if (&weak_data)
+    printf("value %d\n", weak_data);
 }

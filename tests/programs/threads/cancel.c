@@ -9,14 +9,16 @@ static void *sleeps(void *name) {
   pthread_cleanup_push(cleanup, name);
   pthread_cleanup_push(cleanup, "inner");
   sem_post(&started);
-  for (;;) pause();
+  for (;;)
+    pause();
   pthread_cleanup_pop(0);
   pthread_cleanup_pop(0);
 }
 static void *spins(void *name) {
   pthread_setcanceltype(PTHREAD_CANCEL_ASYNCHRONOUS, NULL);
   sem_post(&started);
-  for (volatile long i = 0;; i++) continue;
+  for (volatile long i = 0;; i++)
+    continue;
 }
 static void *leaves(void *name) {
   pthread_cleanup_push(cleanup, name);
@@ -29,7 +31,8 @@ static void try(void *(*body)(void *), const char *name, int cancel) {
   void *result;
   pthread_create(&thread, NULL, body, (void *)name);
   sem_wait(&started);
-  if (cancel) pthread_cancel(thread);
+  if (cancel)
+    pthread_cancel(thread);
   pthread_join(thread, &result);
   printf("%s: %s\n", name, result == PTHREAD_CANCELED ? "cancelled" : (char *)result);
 }

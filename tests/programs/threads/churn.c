@@ -20,7 +20,8 @@ static void *work(void *number) {
 }
 int main(void) {
   pthread_t threads[8];
-  for (long i = 0; i < 8; i++) pthread_create(&threads[i], NULL, work, (void *)i);
+  for (long i = 0; i < 8; i++)
+    pthread_create(&threads[i], NULL, work, (void *)i);
   for (int i = 0; i < 8; i++) {
     void *good;
     pthread_join(threads[i], &good);

@@ -8,7 +8,8 @@
 static volatile int stop;
 static void *churn(void *unused) {
   while (!stop) {
-    if (dlsym(RTLD_DEFAULT, "puts")) free(malloc(1000));
+    if (dlsym(RTLD_DEFAULT, "puts"))
+      free(malloc(1000));
   }
   return NULL;
 }
@@ -18,7 +19,8 @@ static void *in_thread(void *handle) { return dlsym(handle, "two_own"); }
 int main(void) {
   setvbuf(stdout, NULL, _IONBF, 0);
   pthread_t threads[2];
-  for (int i = 0; i < 2; i++) pthread_create(&threads[i], NULL, churn, NULL);
+  for (int i = 0; i < 2; i++)
+    pthread_create(&threads[i], NULL, churn, NULL);
   pthread_atfork(before, NULL, in_child);
   int good = 0;
   for (int i = 0; i < 20; i++) {
@@ -36,6 +38,7 @@ int main(void) {
     good += WIFEXITED(status) && WEXITSTATUS(status) == 7;
   }
   stop = 1;
-  for (int i = 0; i < 2; i++) pthread_join(threads[i], NULL);
+  for (int i = 0; i < 2; i++)
+    pthread_join(threads[i], NULL);
   fprintf(stderr, "%d of 20\n", good);
 }

@@ -32,14 +32,16 @@ static void names(void) {
   struct passwd *root = getpwnam("root");
   struct servent *service = getservbyname("https", "tcp");
   struct addrinfo hints = {.ai_flags = AI_NUMERICHOST, .ai_socktype = SOCK_STREAM}, *found = NULL;
-  printf("names: %s %d %d\n", root ? root->pw_dir : "none", service ? ntohs(service->s_port) : -1, getaddrinfo("127.0.0.1", "80", &hints, &found));
+  printf("names: %s %d %d\n", root ? root->pw_dir : "none", service ? ntohs(service->s_port) : -1,
+         getaddrinfo("127.0.0.1", "80", &hints, &found));
 }
 static void charsets(void) {
   iconv_t conversion = iconv_open("UTF-16LE", "ISO-8859-15");
   char in[] = "\xa4", out[8], *from = in, *to = out;
   size_t left = 1, room = 8;
   iconv(conversion, &from, &left, &to, &room);
-  printf("iconv %02x%02x, close %d, bad %d\n", out[1] & 255, out[0] & 255, iconv_close(conversion), iconv_open("NO-SUCH", "UTF-8") == (iconv_t)-1);
+  printf("iconv %02x%02x, close %d, bad %d\n", out[1] & 255, out[0] & 255, iconv_close(conversion),
+         iconv_open("NO-SUCH", "UTF-8") == (iconv_t)-1);
   printf("locale %s, width %d\n", setlocale(LC_ALL, "C.UTF-8") ? "set" : "missing", wcwidth(0x65e5));
   wchar_t wide[10];
   printf("mbstowcs %zu\n", mbstowcs(wide, "äöü", 10));
@@ -52,7 +54,8 @@ static void other(void) {
 }
 static void jumps(void) {
   int value = setjmp(jump);
-  if (value < 3) longjmp(jump, value + 1);
+  if (value < 3)
+    longjmp(jump, value + 1);
   static char stack[65536];
   getcontext(&other_context);
   other_context.uc_stack.ss_sp = stack, other_context.uc_stack.ss_size = sizeof stack, other_context.uc_link = NULL;
@@ -68,7 +71,8 @@ static void processes(void) {
   FILE *pipe = popen("echo from popen", "r");
   char line[100] = "";
   fgets(line, sizeof line, pipe);
-  printf("spawn %d %d, system %d, popen %d %s", failed, WEXITSTATUS(status), WEXITSTATUS(system("exit 3")), pclose(pipe), line);
+  printf("spawn %d %d, system %d, popen %d %s", failed, WEXITSTATUS(status), WEXITSTATUS(system("exit 3")),
+         pclose(pipe), line);
   printf("missing %d\n", posix_spawn(&child, "/no/such", NULL, NULL, words, environ));
 }
 static volatile int ticks;
@@ -79,11 +83,14 @@ static void timers(void) {
   timer_t timer;
   timer_create(CLOCK_MONOTONIC, &event, &timer);
   timer_settime(timer, 0, &when, NULL);
-  while (!ticks) usleep(1000);
+  while (!ticks)
+    usleep(1000);
   char text[20] = "";
-  struct aiocb request = {.aio_fildes = open("/proc/self/comm", O_RDONLY), .aio_buf = text, .aio_nbytes = sizeof text - 1};
+  struct aiocb request = {
+      .aio_fildes = open("/proc/self/comm", O_RDONLY), .aio_buf = text, .aio_nbytes = sizeof text - 1};
   int queued = aio_read(&request);
-  while (aio_error(&request) == EINPROGRESS) usleep(1000);
+  while (aio_error(&request) == EINPROGRESS)
+    usleep(1000);
   printf("timer %d, aio %d %d\n", ticks, queued, aio_return(&request) > 0);
 }
 static void *stack_user(void *size) {
@@ -104,9 +111,12 @@ static void threads(void) {
   printf("stack %zu, guard %zu, small %d %ld\n", size, guard, made, (long)result);
   pthread_key_t keys[100];
   int good = 0;
-  for (int i = 0; i < 100; i++) good += pthread_key_create(&keys[i], NULL) == 0 && pthread_setspecific(keys[i], &keys[i]) == 0;
-  for (int i = 0; i < 100; i++) good += pthread_getspecific(keys[i]) == &keys[i];
-  printf("keys %d, minimal stack %d, signal stack %d\n", good, sysconf(_SC_THREAD_STACK_MIN) >= 16384, sysconf(_SC_MINSIGSTKSZ) >= 1376);
+  for (int i = 0; i < 100; i++)
+    good += pthread_key_create(&keys[i], NULL) == 0 && pthread_setspecific(keys[i], &keys[i]) == 0;
+  for (int i = 0; i < 100; i++)
+    good += pthread_getspecific(keys[i]) == &keys[i];
+  printf("keys %d, minimal stack %d, signal stack %d\n", good, sysconf(_SC_THREAD_STACK_MIN) >= 16384,
+         sysconf(_SC_MINSIGSTKSZ) >= 1376);
   char name[20];
   pthread_getname_np(pthread_self(), name, sizeof name);
   printf("name %s, rseq %d %d\n", name, __rseq_size > 0, __rseq_offset != 0);
@@ -124,6 +134,7 @@ int main(void) {
   regex_t expression;
   regcomp(&expression, "a+b", REG_EXTENDED);
   printf("regex %d, time %s", regexec(&expression, "xaab", 0, NULL, 0), asctime(gmtime(&(time_t){0})));
-  printf("gettext %s, strerror %s, strsignal %s\n", dgettext("libc", "No such file"), strerror(ENOENT), strsignal(SIGSEGV));
+  printf("gettext %s, strerror %s, strsignal %s\n", dgettext("libc", "No such file"), strerror(ENOENT),
+         strsignal(SIGSEGV));
   printf("version %d\n", dlsym(RTLD_DEFAULT, "gnu_get_libc_version") != NULL);
 }

@@ -6,7 +6,8 @@ int main(void) {
   double sum = 0;
   int order[8] = {0};
 #pragma omp parallel for reduction(+ : sum) num_threads(4) schedule(dynamic, 1)
-  for (int i = 0; i < 1000; i++) private_value = i * 0.5, sum += private_value;
+  for (int i = 0; i < 1000; i++)
+    private_value = i * 0.5, sum += private_value;
 #pragma omp parallel num_threads(4)
   {
 #pragma omp single
@@ -17,6 +18,7 @@ int main(void) {
 #pragma omp critical
     sum += 1;
   }
-  for (int i = 0; i < 8; i++) printf("%d ", order[i]);
+  for (int i = 0; i < 8; i++)
+    printf("%d ", order[i]);
   printf("%g %d\n", sum, omp_get_max_threads() > 0);
 }

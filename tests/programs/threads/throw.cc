@@ -30,18 +30,23 @@ static std::string try_one(Thrower thrower, int (*pass)(Thrower, int, int *), in
 }
 int main(int argc, char **argv) {
   void *a = dlopen(argv[1], RTLD_NOW | RTLD_LOCAL), *b = dlopen(argv[2], RTLD_LAZY | RTLD_LOCAL);
-  if (!a || !b) return std::puts(dlerror());
+  if (!a || !b)
+    return std::puts(dlerror());
   auto thrower = reinterpret_cast<Thrower>(dlsym(a, "throw_it"));
   auto pass = reinterpret_cast<int (*)(Thrower, int, int *)>(dlsym(b, "pass_on"));
-  for (int what : {0, 1, 2, 3, 9}) std::printf("%s | %s\n", try_one(thrower, nullptr, what).c_str(), try_one(thrower, pass, what).c_str());
+  for (int what : {0, 1, 2, 3, 9})
+    std::printf("%s | %s\n", try_one(thrower, nullptr, what).c_str(), try_one(thrower, pass, what).c_str());
   std::vector<std::thread> threads;
   std::vector<std::string> seen(8);
   for (int i = 0; i < 8; i++)
     threads.emplace_back([&, i] {
-      for (int j = 0; j < 200; j++) seen[i] = try_one(thrower, pass, i % 4);
+      for (int j = 0; j < 200; j++)
+        seen[i] = try_one(thrower, pass, i % 4);
     });
-  for (auto &thread : threads) thread.join();
-  for (auto &text : seen) std::printf("%s\n", text.c_str());
+  for (auto &thread : threads)
+    thread.join();
+  for (auto &text : seen)
+    std::printf("%s\n", text.c_str());
   std::exception_ptr saved;
   std::thread([&] {
     try {

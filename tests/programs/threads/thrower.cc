@@ -12,11 +12,16 @@ struct Guard {
 extern "C" int throw_it(int what, int *cleaned) {
   Guard guard{cleaned};
   switch (what) {
-  case 0: throw 42;
-  case 1: throw Odd("odd");
-  case 2: throw std::string("text");
-  case 3: return std::stoi("no number");
-  case 4: throw;
+  case 0:
+    throw 42;
+  case 1:
+    throw Odd("odd");
+  case 2:
+    throw std::string("text");
+  case 3:
+    return std::stoi("no number");
+  case 4:
+    throw;
   }
   return what;
 }

@@ -10,7 +10,8 @@ static void show(const char *label) {
   int count = backtrace(frames, 50);
   char **names = backtrace_symbols(frames, count);
   int seen_main = 0;
-  for (int i = 0; i < count; i++) seen_main |= strstr(names[i], "(main+") != NULL;
+  for (int i = 0; i < count; i++)
+    seen_main |= strstr(names[i], "(main+") != NULL;
   printf("%s: main is on the stack %d, deeper than one %d\n", label, seen_main, count > 2);
 }
 static void handler(int number) { show("handler"); }

@@ -21,7 +21,8 @@ int main(int argc, char **argv) {
   std::printf("main touches %d\n", second.touch());
   if (argc > 1) {
     void *handle = dlopen(argv[1], RTLD_NOW);
-    if (!handle) return std::puts(dlerror());
+    if (!handle)
+      return std::puts(dlerror());
     int (*touch)() = reinterpret_cast<int (*)()>(dlsym(handle, "touch_library"));
     std::thread([=] {
       std::printf("library %d\n", touch());

@@ -3,7 +3,9 @@
 #include <pthread.h>
 #include <stdio.h>
 #define EACH(one) one(p) one(a) one(b) one(c)
-#define DECLARE(x) int x##_check(int), *x##_address(void); extern __thread int x##_value;
+#define DECLARE(x)                                                                                                   \
+  int x##_check(int), *x##_address(void);                                                                            \
+  extern __thread int x##_value;
 DECLARE(p)
 #ifdef LIBRARIES
 DECLARE(a)

@@ -21,7 +21,8 @@ static __thread struct { char text[ALIGNMENT]; } aligned __attribute__((aligned(
 
 int NAME(_check)(int change) {
   int sum = NAME(_value) + *NAME(_pointer) + local_one * 10000 + (int)local_two * 100000;
-  for (unsigned i = 0; i < LARGE; i += 97) sum += NAME(_zero)[i];
+  for (unsigned i = 0; i < LARGE; i += 97)
+    sum += NAME(_zero)[i];
   sum += (uintptr_t)&aligned % ALIGNMENT != 0 ? 5000000 : 0;
   sum += aligned.text[0] == 'a' ? 0 : 7000000;
   NAME(_value) += change;

@@ -10,7 +10,8 @@ static sem_t go, done;
 static void *old_thread(void *unused) {
   for (;;) {
     sem_wait(&go);
-    if (!check) return NULL;
+    if (!check)
+      return NULL;
     printf("old thread: %d", check(3));
     printf(" %d\n", check(0));
     sem_post(&done);
@@ -53,7 +54,8 @@ int main(int argc, char **argv) {
       void *data = NULL;
       printf("dlinfo %d %d", dlinfo(handle, RTLD_DI_TLS_MODID, &module), dlinfo(handle, RTLD_DI_TLS_DATA, &data));
       printf(" %d %d\n", module > 0, data != NULL && (char *)value >= (char *)data);
-      if (round != 1) printf("close %d\n", dlclose(handle));
+      if (round != 1)
+        printf("close %d\n", dlclose(handle));
     }
   check = NULL;
   sem_post(&go);

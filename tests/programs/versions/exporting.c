@@ -10,7 +10,9 @@ int main(int argc, char **argv) {
   printf("%d %d\n", call(dlvsym(RTLD_DEFAULT, "host", "HOST_1")), call(dlvsym(RTLD_DEFAULT, "host", "HOST_2")));
   for (int i = 1; i < argc; i++) {
     void *plugin = dlopen(argv[i], RTLD_NOW);
-    if (!plugin) printf("%s\n", dlerror());
-    else printf("%s %d\n", argv[i], call(dlsym(plugin, "plugin")));
+    if (!plugin)
+      printf("%s\n", dlerror());
+    else
+      printf("%s %d\n", argv[i], call(dlsym(plugin, "plugin")));
   }
 }

@@ -10,7 +10,8 @@ char *old_realpath(const char *, char *);
 int main(void) {
   char text[10] = "";
   old_memcpy(text, "old", 4);
-  printf("%s %d\n", text, dlvsym(RTLD_DEFAULT, "memcpy", "GLIBC_2.2.5") == dlvsym(RTLD_DEFAULT, "memcpy", "GLIBC_2.14"));
+  printf("%s %d\n", text,
+         dlvsym(RTLD_DEFAULT, "memcpy", "GLIBC_2.2.5") == dlvsym(RTLD_DEFAULT, "memcpy", "GLIBC_2.14"));
   printf("%d %d\n", old_realpath("/", NULL) == NULL, realpath("/", NULL) != NULL);
   printf("%d\n", dlvsym(RTLD_DEFAULT, "memcpy", "GLIBC_2.99") != NULL);
 }
