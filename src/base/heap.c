@@ -21,10 +21,10 @@ enum { MIN_SHIFT = 5, LARGE = 100, ALIGNED = 101 };
 static size_t class_size(unsigned cls) { return (size_t)(2 + (cls & 1)) << (cls / 2 + MIN_SHIFT - 1); }
 
 static unsigned class_above(size_t size) {
-  unsigned cls = 0;
-  while (class_size(cls) < size)
-    cls++;
-  return cls;
+  if (size <= class_size(0))
+    return 0;
+  unsigned cls = 2 * (63 - (unsigned)__builtin_clzl(size) - MIN_SHIFT);
+  return cls + (class_size(cls) < size) + (class_size(cls + 1) < size);
 }
 
 static unsigned class_below(size_t size) {

@@ -1,17 +1,26 @@
 #include "base/text.h"
 
+#include <stdbool.h>
 #include <string.h>
+
+/* Sets are a few characters: a plain loop beats a call. */
+static bool is_in(char c, const char *set) {
+  for (; *set; set++)
+    if (*set == c)
+      return true;
+  return false;
+}
 
 size_t ldx_skip(const char *s, const char *set) {
   size_t n = 0;
-  while (s[n] && strchr(set, s[n]))
+  while (s[n] && is_in(s[n], set))
     n++;
   return n;
 }
 
 size_t ldx_until(const char *s, const char *set) {
   size_t n = 0;
-  while (s[n] && !strchr(set, s[n]))
+  while (s[n] && !is_in(s[n], set))
     n++;
   return n;
 }

@@ -161,7 +161,8 @@ uint64_t elf_room(const struct elf_image *im, uint64_t vaddr) {
 }
 
 void *elf_at(const struct elf_image *im, uint64_t vaddr, uint64_t size) {
-  return size <= elf_room(im, vaddr) && elf_room(im, vaddr) ? (void *)(im->bias + vaddr) : NULL;
+  uint64_t room = elf_room(im, vaddr);
+  return room && size <= room ? (void *)(im->bias + vaddr) : NULL;
 }
 
 void *elf_at_memory(const struct elf_image *im, uint64_t vaddr, uint64_t size, uint32_t flags) {

@@ -25,7 +25,7 @@ static void construct(struct ldx_object *o) {
   if (o->init_called || o->faked)
     return;
   o->init_called = true;
-  glibc_fill_map(&ldx_self.glibc, o);
+  glibc_note_init(&ldx_self.glibc, o);
   if (o->kind == LDX_PROGRAM)
     return; /* the program's own are run by its libc */
   if (ldx_tracing(LDX_DEBUG_IMPCALLS))

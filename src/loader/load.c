@@ -44,7 +44,6 @@ static bool reserve(struct ldx_load *l) {
   for (uint32_t i = 0; i < l->fresh.count; i++) {
     struct ldx_object *o = l->fresh.at[i];
     o->overridden = ldx_is_guest_library(o);
-    glibc_fill_map(&ldx_self.glibc, o);
   }
   return true;
 }

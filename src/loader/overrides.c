@@ -64,10 +64,12 @@ static bool is_default_version(const struct ldx_object *o, const Elf64_Sym *s) {
   return !(elf_versym(&o->dyn.sym, (uint64_t)(s - o->dyn.sym.sym)) & ELF_VERSYM_HIDDEN);
 }
 
+/* All names of the table begin in one of two ways; most of libc's do not. */
+static bool may_be_loaders(const char *name) { return name[0] == '_' || (name[0] == 'd' && name[1] == 'l'); }
+
 uintptr_t ldx_override(struct ldx_object *definer, const Elf64_Sym *sym) {
   const char *name = elf_symbol_name(&definer->dyn.sym, sym);
-  size_t len = strlen(name);
-  uintptr_t f = loader_function(name, len);
+  uintptr_t f = may_be_loaders(name) ? loader_function(name, strlen(name)) : 0;
   if (f || !ldx_self.options.command || !definer->is_libc || !is_default_version(definer, sym))
     return f;
   return ldx_exe_wrapper(name, definer->map.l_addr + sym->st_value);

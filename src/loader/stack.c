@@ -90,7 +90,7 @@ void ldx_set_auxv(struct ldx_args *a, uint64_t type, uint64_t value) {
 const char *ldx_getenv(const struct ldx_args *a, const char *name) {
   size_t n = strlen(name);
   for (char **e = a->envp; *e; e++)
-    if (!strncmp(*e, name, n) && (*e)[n] == '=')
+    if ((*e)[0] == name[0] && (*e)[1] == name[1] && !strncmp(*e, name, n) && (*e)[n] == '=')
       return *e + n + 1;
   return NULL;
 }

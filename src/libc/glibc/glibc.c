@@ -124,6 +124,11 @@ void glibc_fill_map(const struct glibc_state *g, struct ldx_object *o) {
   fill_tls(p, m, o);
 }
 
+void glibc_note_init(const struct glibc_state *g, struct ldx_object *o) {
+  if (g->profile)
+    put_bits((char *)o->guest, g->profile->map_bits.l_init_called, 1);
+}
+
 void glibc_sync_namespace(const struct glibc_state *g, const struct ldx_namespace *ns) {
   const struct glibc_profile *p = g->profile;
   if (!p || ns->id < 0 || ns->id >= p->count._dl_ns)

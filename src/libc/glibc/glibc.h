@@ -44,6 +44,7 @@ size_t glibc_tcb_size(const struct glibc_state *g);
 
 /* An object's struct link_map: call when facts about it change. */
 void glibc_fill_map(const struct glibc_state *g, struct ldx_object *o);
+void glibc_note_init(const struct glibc_state *g, struct ldx_object *o);
 /* The namespace's list and libc, and the number of namespaces. */
 void glibc_sync_namespace(const struct glibc_state *g, const struct ldx_namespace *ns);
 
