@@ -77,16 +77,28 @@ _Noreturn static void bad_program(void) { ldx_die_text("%s: invalid program head
 /* The kernel maps what a damaged program says, which may leave nothing at AT_PHDR: have it look before we do. */
 static bool is_mapped(uintptr_t addr) { return addr && sys_access((const char *)addr, 0) != -14 /* EFAULT */; }
 
+/* True when `addr` lies in a PT_LOAD that has all of `flags`, were the program loaded with this bias. */
+static bool in_segment(const struct ldx_auxv *x, uintptr_t bias, uintptr_t addr, uint32_t flags) {
+  for (uint64_t i = 0; i < x->phnum; i++) {
+    const Elf64_Phdr *p = &x->phdr[i];
+    if (p->p_type == PT_LOAD && (p->p_flags & flags) == flags && addr - bias - p->p_vaddr < p->p_filesz)
+      return true;
+  }
+  return false;
+}
+
 static uintptr_t kernel_bias(const struct ldx_auxv *x) {
   uintptr_t at = (uintptr_t)x->phdr;
   if (at % LDX_PAGE != sizeof(Elf64_Ehdr) && (at % 8 || !is_mapped(at)))
     bad_program();
+  /* without PT_PHDR: the table lies behind the file header, which is mapped at the start of its page */
+  uintptr_t bias = bias_from_ehdr((const Elf64_Ehdr *)ldx_align_down(at, LDX_PAGE), x->phdr, (uint32_t)x->phnum);
   for (uint64_t i = 0; i < x->phnum; i++)
     if (x->phdr[i].p_type == PT_PHDR)
-      return at - x->phdr[i].p_vaddr;
-  /* no PT_PHDR: the table lies behind the file header, which is mapped at the start of its page */
-  const Elf64_Ehdr *eh = (const Elf64_Ehdr *)ldx_align_down(at, LDX_PAGE);
-  return bias_from_ehdr(eh, x->phdr, (uint32_t)x->phnum);
+      bias = at - x->phdr[i].p_vaddr;
+  if (bias % LDX_PAGE || !in_segment(x, bias, at, PF_R) || !in_segment(x, bias, x->entry, PF_X))
+    bad_program();
+  return bias;
 }
 
 /* The kernel maps a program that was cut short beyond its end, where reading kills. It can also tell: asked to
@@ -114,12 +126,8 @@ static void check_length(const Elf64_Phdr *ph, uint64_t n, uintptr_t bias) {
 static struct ldx_object *program_from_kernel(struct ldx_diag *d) {
   const struct ldx_auxv *x = &ldx_self.args.auxv;
   uintptr_t bias = kernel_bias(x);
-  if (bias % LDX_PAGE)
-    bad_program();
   check_length(x->phdr, x->phnum, bias);
   struct ldx_object *o = adopt(LDX_PROGRAM, "", x->phdr, (uint32_t)x->phnum, bias, d);
-  if (!elf_at(&o->image, (uintptr_t)x->phdr - bias, x->phnum * sizeof *x->phdr))
-    bad_program();
   o->entry = x->entry;
   ldx_trace_flags(o);
   ldx_self.program_path = x->execfn ? x->execfn : ldx_self.args.argv[0];
@@ -212,9 +220,12 @@ static void dress_as_program(struct ldx_object *o, const char *path) {
 
 static bool needs_loader(const struct ldx_object *o) { return o->image.interp || o->dyn.info[DT_NEEDED]; }
 
-static struct ldx_handoff *enter_static(struct ldx_object *o) {
+static void check_entry(const struct ldx_object *o) {
   if (!o->entry || !elf_at_memory(&o->image, o->entry - o->map.l_addr, 1, PF_X))
     ldx_die_text("%s: no entry point", ldx_self.program_name);
+}
+
+static struct ldx_handoff *enter_static(struct ldx_object *o) {
   ldx_set_thread_pointer(&ldx_self.cpu, 0);
   ldx_self.handoff = (struct ldx_handoff){o->entry, (uintptr_t)ldx_self.args.stack, 0};
   return &ldx_self.handoff;
@@ -223,6 +234,7 @@ static struct ldx_handoff *enter_static(struct ldx_object *o) {
 /* A program without an interpreter needs nothing of a loader: the kernel starts it as it starts any. Only when
  * it may not (no execute permission, say) is the image that was mapped here entered. */
 static struct ldx_handoff *run_static(struct ldx_object *o) {
+  check_entry(o);
   ldx_close_flush(&ldx_self.closing);
   const struct ldx_args *a = &ldx_self.args;
   LDX_SYS(SYS_execve, ldx_self.program_path, a->argv, a->envp, 0, 0, 0);
