@@ -44,9 +44,9 @@ static struct ldx_object *dependency(struct ldx_load *l, struct ldx_object *o, u
   return dep;
 }
 
-/* A list goes on when a library is missing, to name all of them. */
+/* LD_TRACE_LOADED_OBJECTS goes on when a library is missing, and names it once for each object that wants it. */
 static bool tolerate_missing(struct ldx_load *l, struct ldx_object *o, uint64_t offset) {
-  if (!ldx_listing() || !l->startup || !l->not_found)
+  if (ldx_self.options.mode != LDX_TRACE || !l->startup || !l->not_found)
     return false;
   struct ldx_object *stub =
       ldx_new_object(LDX_LIBRARY, elf_string(&o->dyn, offset) ? elf_string(&o->dyn, offset) : "");
@@ -58,18 +58,8 @@ static bool tolerate_missing(struct ldx_load *l, struct ldx_object *o, uint64_t 
   return ldx_list_add(&ldx_self.heap, &l->fresh, stub);
 }
 
-static struct ldx_object *find_stub(struct ldx_load *l, const char *name) {
-  for (uint32_t i = 0; i < l->fresh.count; i++)
-    if (l->fresh.at[i]->faked && ldx_object_has_name(l->fresh.at[i], name))
-      return l->fresh.at[i];
-  return NULL;
-}
-
 static bool add_needed(struct closure *c, struct ldx_object *o, uint64_t offset) {
   struct ldx_load *l = c->load;
-  const char *name = elf_string(&o->dyn, offset);
-  if (ldx_listing() && name && find_stub(l, name))
-    return true;
   struct ldx_object *dep = dependency(l, o, offset);
   if (!dep)
     return tolerate_missing(l, o, offset) && append(c, l->fresh.at[l->fresh.count - 1]);

@@ -28,6 +28,8 @@ OPTIONS = [
          reason='the system loader crashes'),
     option('list-freestanding', '--list', './free-pie', use='free-pie'),
     option('list-missing-version', '--list', './versions-main3', use='versions-main3 libversioned.so=libversioned1.so'),
+    option('list-missing', '--list', './scope', use='scope liba.so libc_.so'),
+    option('list-missing-deep', '--list', './scope', use='scope liba.so libb.so libd.so'),
     option('list-preload', '--list --preload ./libp.so', './scope', use='scope libp.so ' + CHAIN),
     option('list-library-path', '--list --library-path x', './finder-none', use='finder-none x/libleft.so=libleft.so x/libdeep.so=libdeep.so'),
     option('list-system', '--list', '/usr/bin/git'),
@@ -55,8 +57,6 @@ BESIDE = [
          rewrites=(DOT, ADDRESSES))
     for name, options, plain, use, filtered in (
         ('argv0', '--argv0 other ./facts x', 'bash -c "exec -a other ./facts x"', 'facts', ' | grep -v -e "^env " -e ^AT_EXECFN'),
-        ('list-missing', '--list ./scope', 'LD_TRACE_LOADED_OBJECTS=1 ./scope', 'scope liba.so libc_.so', ' | sort'),
-        ('list-missing-deep', '--list ./scope', 'LD_TRACE_LOADED_OBJECTS=1 ./scope', 'scope liba.so libb.so libd.so', ' | sort'),
     )
 ]
 
