@@ -18,10 +18,9 @@ void ldx_add_dependency(struct ldx_object *from, struct ldx_object *to) {
     return;
   from->last_dependency = to;
   ldx_rlock_enter(&ldx_self.lock);
-  bool stays = !from->pending && (!from->dlopened || from->nodelete);
-  if (stays && ldx_tracing(LDX_DEBUG_BINDINGS))
-    ldx_debug("marking %s [%ld] as NODELETE due to reference to %s", ldx_display_name(to), to->ns->id,
-              from->kind == LDX_PROGRAM ? "main program" : ldx_display_name(from));
+  bool stays = !from->pending && !from->dlopened;
+  if (stays)
+    ldx_trace_pinned(to, from);
   if (stays)
     to->nodelete = true;
   else if (!ldx_list_has(&from->needed, to) && !ldx_list_has(&from->reldeps, to) &&
@@ -86,7 +85,7 @@ bool ldx_bind(struct ldx_object *o, uint64_t symidx, uint32_t flags, struct ldx_
     if (ELF64_ST_BIND(ref->st_info) == STB_WEAK)
       return true;
     ldx_symbol_not_found(o, &r, d);
-    ldx_trace_error(d, ldx_listing());
+    ldx_trace_error(d, "symbol lookup", ldx_listing());
     return false;
   }
   if (v == STV_PROTECTED)

@@ -3,7 +3,9 @@
 
 #include "loader/load.h"
 
-/* The breadth-first list while it grows. An object's `visit` is set while it is on the list. */
+/* The breadth-first list while it grows. An object's `visit` tells how far it has come. */
+enum { ON_LIST = 1, WALKED };
+
 struct closure {
   struct ldx_load *load;
   struct ldx_object_list list;
@@ -16,19 +18,38 @@ static bool out_of_memory(struct ldx_load *l) {
 static bool append(struct closure *c, struct ldx_object *o) {
   if (o->visit)
     return true;
-  o->visit = 1;
+  o->visit = ON_LIST;
   return ldx_list_add(&ldx_self.heap, &c->list, o) || out_of_memory(c->load);
 }
 
-/* A filtee stands right before the object that names it (DT_FILTER, DT_AUXILIARY). */
-static bool insert_before(struct closure *c, uint32_t *at, struct ldx_object *o) {
-  if (o->visit)
-    return true;
+static uint32_t place_of(const struct ldx_object_list *l, const struct ldx_object *o) {
+  uint32_t i = 0;
+  while (i < l->count && l->at[i] != o)
+    i++;
+  return i;
+}
+
+/* Moves entry `from` to the earlier place `to`. */
+static void move_up(struct ldx_object_list *l, uint32_t from, uint32_t to) {
+  struct ldx_object *o = l->at[from];
+  for (uint32_t i = from; i > to; i--)
+    l->at[i] = l->at[i - 1];
+  l->at[to] = o;
+}
+
+/* A filtee stands right before the object that names it (DT_FILTER, DT_AUXILIARY), unless it stands there anyhow; in
+ * link order too. */
+static bool insert_before(struct closure *c, uint32_t *at, struct ldx_object *filter, struct ldx_object *o) {
+  struct ldx_object_list *fresh = &c->load->fresh;
   if (!append(c, o))
     return false;
-  for (uint32_t i = c->list.count - 1; i > *at; i--)
-    c->list.at[i] = c->list.at[i - 1];
-  c->list.at[(*at)++] = o;
+  uint32_t place = place_of(&c->list, o);
+  if (place < *at)
+    return true;
+  move_up(&c->list, place, (*at)++);
+  uint32_t from = place_of(fresh, o), to = place_of(fresh, filter);
+  if (from < fresh->count && to < from)
+    move_up(fresh, from, to);
   return true;
 }
 
@@ -69,16 +90,20 @@ static bool add_needed(struct closure *c, struct ldx_object *o, uint64_t offset)
 static bool add_filtee(struct closure *c, struct ldx_object *o, const Elf64_Dyn *d, uint32_t *at) {
   struct ldx_load *l = c->load;
   if (ldx_tracing(LDX_DEBUG_LIBS))
-    ldx_debug("\nload auxiliary object=%s requested by file=%s", elf_string(&o->dyn, d->d_un.d_val),
+    ldx_debug("load auxiliary object=%s requested by file=%s", elf_string(&o->dyn, d->d_un.d_val),
               ldx_display_name(o));
   struct ldx_object *dep = dependency(l, o, d->d_un.d_val);
+  if (!dep && tolerate_missing(l, o, d->d_un.d_val))
+    return insert_before(c, at, o, l->fresh.at[l->fresh.count - 1]);
   if (!dep) {
     if (d->d_tag != DT_AUXILIARY)
       return false;
     ldx_diag_clear(l->diag); /* optional */
     return true;
   }
-  return (ldx_list_add(&ldx_self.heap, &o->needed, dep) || out_of_memory(l)) && insert_before(c, at, dep);
+  if (!ldx_list_add(&ldx_self.heap, &o->needed, dep) || !ldx_list_add(&ldx_self.heap, &o->filtees, dep))
+    return out_of_memory(l);
+  return insert_before(c, at, o, dep);
 }
 
 static bool read_needed(struct closure *c, struct ldx_object *o, uint32_t *at) {
@@ -93,18 +118,27 @@ static bool read_needed(struct closure *c, struct ldx_object *o, uint32_t *at) {
   return true;
 }
 
-static bool known_needed(struct closure *c, struct ldx_object *o) {
-  for (uint32_t i = 0; i < o->needed.count; i++)
-    if (!append(c, o->needed.at[i]))
+static bool known_needed(struct closure *c, struct ldx_object *o, uint32_t *at) {
+  for (uint32_t i = 0; i < o->needed.count; i++) {
+    struct ldx_object *dep = o->needed.at[i];
+    if (!(ldx_list_has(&o->filtees, dep) ? insert_before(c, at, o, dep) : append(c, dep)))
       return false;
+  }
   return true;
 }
 
+/* Filtees come to stand where their filter stood: the walk goes on with them. */
 static bool walk(struct closure *c) {
-  for (uint32_t i = 0; i < c->list.count; i++) {
+  for (uint32_t i = 0; i < c->list.count;) {
     struct ldx_object *o = c->list.at[i];
-    if (!(o->deps_done ? known_needed(c, o) : read_needed(c, o, &i)))
-      return false;
+    uint32_t at = i;
+    if (o->visit != WALKED) {
+      o->visit = WALKED;
+      if (!o->faked && !(o->deps_done ? known_needed(c, o, &at) : read_needed(c, o, &at)))
+        return false;
+    }
+    if (at == i)
+      i++;
   }
   return true;
 }

@@ -42,35 +42,26 @@ static bool discover(struct ldx_load *l) {
   return ldx_load_dependencies(l, l->root, NULL, 0);
 }
 
-static bool promote(struct ldx_load *l, struct ldx_object *o, int mode) {
-  if (mode & RTLD_NODELETE)
-    o->nodelete = true;
-  l->root = o;
-  return !(mode & RTLD_GLOBAL) || o->global || ldx_add_global(l);
-}
-
-static struct ldx_object *open_new(const char *name, int mode, struct ldx_object *caller, struct ldx_namespace *ns,
-                                   struct ldx_diag *d) {
+/* *fresh tells whether the object was not a root before. */
+static struct ldx_object *find_or_load(const char *name, int mode, struct ldx_object *caller,
+                                       struct ldx_namespace *ns, struct ldx_diag *d, bool *fresh) {
   struct dl_load dl = {.load = {.ns = ns, .diag = d, .mode = mode}, .request = {name, caller}};
   struct ldx_load *l = &dl.load;
   l->lazy = !(mode & RTLD_NOW) && !ldx_self.options.bind_now;
   struct ldx_object *known = ldx_find_loaded(l, name);
-  if (known && known->searchlist.list && !known->pending)
-    return promote(l, known, mode) ? known : NULL;
-  if (mode & RTLD_NOLOAD && !known) {
-    struct ldx_object *o = ldx_load_object(l, name, caller, mode);
-    if (!o || !promote(l, o, mode))
-      ldx_diag_clear(d); /* not loaded: no error */
-    return o;
+  if (!known && (mode & RTLD_NOLOAD)) {
+    known = ldx_load_object(l, name, caller, mode); /* by another name */
+    ldx_diag_clear(d);
+    if (!known)
+      return NULL; /* not loaded: no error */
   }
+  *fresh = !known || !known->searchlist.list || known->pending;
+  if (!*fresh)
+    return known;
   ldx_r_debug_state(&ldx_self.r_debug, LDX_RT_ADD);
   bool ok = ldx_run_load(l, discover);
   ldx_r_debug_state(&ldx_self.r_debug, LDX_RT_CONSISTENT);
-  if (!ok)
-    return NULL;
-  if (mode & RTLD_NODELETE)
-    l->root->nodelete = true;
-  return l->root;
+  return ok ? l->root : NULL;
 }
 
 static bool valid_mode(int mode, const char *name, struct ldx_diag *d) {
@@ -86,6 +77,34 @@ static void trace_opened(const struct ldx_object *o) {
     ldx_debug("opening file=%s [%ld]; direct_opencount=%u\n", o->map.l_name, o->ns->id, o->opens);
 }
 
+/* What comes after a load, or instead of it. An object becomes global when its constructors have run. */
+static bool finish_open(struct ldx_object *o, int mode, bool fresh, struct ldx_diag *d) {
+  struct ldx_load l = {.ns = o->ns, .diag = d, .root = o};
+  if (mode & RTLD_NODELETE)
+    o->nodelete = true;
+  o->opens++;
+  if (fresh)
+    ldx_run_constructors(o->init_order.at, o->init_order.count);
+  else
+    trace_opened(o);
+  bool ok = !(mode & RTLD_GLOBAL) || o->global || ldx_add_global(&l);
+  if (fresh)
+    trace_opened(o);
+  return ok;
+}
+
+static struct ldx_object *open_named(const char *name, int mode, struct ldx_object *from, struct ldx_namespace *ns,
+                                     struct ldx_diag *d) {
+  bool fresh;
+  struct ldx_object *o = find_or_load(name, mode, from, ns, d, &fresh);
+  if (o && !finish_open(o, mode, fresh, d)) {
+    struct ldx_diag ignored = {.heap = &ldx_self.heap};
+    ldx_close_object(o, &ignored);
+    o = NULL;
+  }
+  return o;
+}
+
 struct ldx_object *ldx_open(const char *name, int mode, const void *caller, struct ldx_diag *d) {
   if (!valid_mode(mode, name, d))
     return NULL;
@@ -98,12 +117,7 @@ struct ldx_object *ldx_open(const char *name, int mode, const void *caller, stru
     o->opens++;
     trace_opened(o);
   } else {
-    o = open_new(name, mode, from, ns, d);
-    if (o) {
-      o->opens++;
-      ldx_run_constructors(o->init_order.at, o->init_order.count);
-      trace_opened(o);
-    }
+    o = open_named(name, mode, from, ns, d);
     ldx_close_flush(&ldx_self.closing);
     ldx_search_settle(&ldx_self.search);
     ldx_reclaim();
@@ -225,7 +239,7 @@ static void *find(void *handle, const char *name, const char *version, const voi
       ldx_trace_binding(&r, false);
     } else {
       ldx_symbol_not_found(r.from, &r, d);
-      ldx_trace_error(d, false);
+      ldx_trace_error(d, "symbol lookup", false);
     }
   }
   ldx_reader_leave();
@@ -271,7 +285,7 @@ struct ldx_object *ldx_guest_lookup(const char *name, struct ldx_object *from, c
   if (!weak) {
     struct ldx_diag d = {.heap = &ldx_self.heap};
     ldx_symbol_not_found(from, &r, &d);
-    ldx_trace_error(&d, false);
+    ldx_trace_error(&d, "symbol lookup", false);
     ldx_signal_diag(&d);
   }
   return NULL;

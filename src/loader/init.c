@@ -89,8 +89,10 @@ void ldx_fini_all(void) {
   if (at)
     ldx_sort_objects(at, count, true, true);
   ldx_rlock_leave(&ldx_self.lock);
-  for (uint32_t i = 0; at && i < count; i++)
+  for (uint32_t i = 0; at && i < count; i++) {
     ldx_run_destructors(at[i]);
+    at[i]->opens--;
+  }
   if (ldx_tracing(LDX_DEBUG_STATISTICS))
     ldx_print_statistics();
 }

@@ -71,7 +71,8 @@ static void print_objects(const struct ldx_load *l, const struct ldx_object_list
       print_object(order->at[i]);
 }
 
-/* Looks up what the relocations of a table refer to, and changes nothing. `used` collects the definers. */
+/* Looks up what the relocations of a table refer to, and changes nothing. Tells what is missing, or collects the
+ * definers in `used`. */
 static void check_table(struct ldx_object *o, const struct elf_relas *t, struct ldx_object_list *used) {
   uint64_t last = UINT64_MAX;
   uint32_t last_flags = 0;
@@ -84,7 +85,8 @@ static void check_table(struct ldx_object *o, const struct elf_relas *t, struct 
     last_flags = flags;
     struct ldx_diag d = {.heap = &ldx_self.heap};
     struct ldx_binding b;
-    if (!ldx_bind(o, index, flags, &d, &b))
+    bool bound = ldx_bind(o, index, flags, &d, &b);
+    if (!bound && !used)
       ldx_print(2, "%s\t(%s)\n", d.text, d.object);
     else if (b.sym && flags == LDX_SYM_COPY)
       ldx_check_copy_size(o, elf_symbol(&o->dyn.sym, index), b.sym);

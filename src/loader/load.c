@@ -29,13 +29,11 @@ static bool versions(struct ldx_load *l) {
     if (!l->fresh.at[i]->faked && !ldx_read_versions(l, l->fresh.at[i]))
       return false;
   for (uint32_t i = 0; i < l->fresh.count; i++)
-    if (!l->fresh.at[i]->faked && l->fresh.at[i]->versions && !ldx_check_versions(l, l->fresh.at[i]) && !l->startup)
+    if (!l->fresh.at[i]->faked && l->fresh.at[i]->versions && !ldx_check_versions(l, l->fresh.at[i]))
       return false;
-  if (ldx_failed(l->diag) && l->startup && ldx_listing()) { /* told, and listed all the same */
-    ldx_print_error(l->diag);
-    ldx_diag_clear(l->diag);
-  }
-  return !ldx_failed(l->diag);
+  if (l->versions_missing && !ldx_listing()) /* all have been told */
+    sys_exit(127);
+  return true;
 }
 
 static bool reserve(struct ldx_load *l) {
@@ -104,8 +102,6 @@ static bool commit(struct ldx_load *l) {
     if (l->fresh.at[i]->nodelete || (l->fresh.at[i] == l->root && (l->mode & RTLD_NODELETE)))
       ldx_debug("activating NODELETE for %s [%ld]", ldx_display_name(l->fresh.at[i]), l->ns->id);
   if (!ldx_index_rebuild(l->fresh.at, l->fresh.count, NULL) || !ldx_extend_scopes(l))
-    return out_of_memory(l);
-  if ((l->mode & RTLD_GLOBAL) && !l->startup && !ldx_add_global(l))
     return out_of_memory(l);
   if (l->tls_added)
     ldx_tls_publish(&ldx_self.tls);

@@ -49,6 +49,7 @@ struct ldx_load {
   int mode; /* RTLD_* */
   enum ldx_find_mode find_mode;
   bool startup, lazy, tls_added;
+  bool versions_missing;
   bool not_found; /* the last object that could not be had: nowhere, not damaged */
   uint64_t tls_used_before;
 };

@@ -126,6 +126,8 @@ bool ldx_add_global(struct ldx_load *l) {
       at[n++] = add->at[i].object;
   struct ldx_scope_list *fresh = at && n > old->count ? ldx_scope_list_new(&ldx_self.heap, at, n) : NULL;
   bool nothing = at && n == old->count;
+  for (uint32_t i = old->count; fresh && ldx_tracing(LDX_DEBUG_SCOPES) && i < n; i++)
+    ldx_debug("\nadd %s [%ld] to global scope", ldx_display_name(at[i]), at[i]->ns->id);
   if (fresh)
     ldx_replace_global(l->ns, fresh);
   for (uint32_t i = 0; at && (fresh || nothing) && i < add->count; i++)

@@ -133,10 +133,20 @@ void ldx_trace_destroyed(const struct ldx_object *o) {
   ldx_debug("\nfile=%s [%ld];  destroying link map", o->map.l_name, o->ns->id);
 }
 
-void ldx_trace_error(const struct ldx_diag *d, bool continued) {
-  if (ldx_tracing(~(uint32_t)LDX_DEBUG_STATISTICS))
-    ldx_debug("%s: error: %s error: %s (%s)", d->object ? d->object : "",
-              d->kind == LDX_DIAG_RELOC ? "relocation" : "symbol lookup", d->text ? d->text : "",
+void ldx_trace_pinned(const struct ldx_object *o, const struct ldx_object *by) {
+  if (!ldx_tracing(LDX_DEBUG_BINDINGS))
+    return;
+  if (by->kind == LDX_PROGRAM)
+    ldx_debug("marking %s [%ld] as NODELETE due to reference from main program", o->map.l_name, o->ns->id);
+  else
+    ldx_debug("marking %s [%ld] as NODELETE due to reference from %s [%ld]", o->map.l_name, o->ns->id, by->map.l_name,
+              by->ns->id);
+}
+
+/* LD_DEBUG=unused asks for what is used, whatever else is wrong. */
+void ldx_trace_error(const struct ldx_diag *d, const char *what, bool continued) {
+  if (ldx_tracing(~(uint32_t)LDX_DEBUG_STATISTICS) && !ldx_tracing(LDX_DEBUG_UNUSED))
+    ldx_debug("%s: error: %s error: %s (%s)", d->object ? d->object : "", what, d->text ? d->text : "",
               continued ? "continued" : "fatal");
 }
 

@@ -15,8 +15,10 @@ static inline ldx_sym_tried *ldx_symbol_trace(void) {
 void ldx_trace_binding(const struct ldx_sym_request *r, bool protected);
 /* `by` was bound to a symbol of `o` beyond its dependencies: `o` stays as long as `by`. */
 void ldx_trace_dependency(const struct ldx_object *o, const struct ldx_object *by);
-/* A lookup that failed; `continued` when the loader goes on all the same. */
-void ldx_trace_error(const struct ldx_diag *d, bool continued);
+/* The same for `by` that never goes. */
+void ldx_trace_pinned(const struct ldx_object *o, const struct ldx_object *by);
+/* A lookup ("symbol lookup", say) that failed; `continued` when the loader goes on all the same. */
+void ldx_trace_error(const struct ldx_diag *d, const char *what, bool continued);
 
 /* A file is going to be mapped; it has been; what of an object's flags goes unheeded. */
 void ldx_trace_map(const char *name, const struct ldx_namespace *ns);

@@ -123,6 +123,8 @@ static bool is_loaded(const struct ldx_object *o) {
 bool ldx_close_object(struct ldx_object *o, struct ldx_diag *d) {
   if (!is_loaded(o) || !o->opens)
     return ldx_fail(d, LDX_DIAG_LOAD, 0, is_loaded(o) ? o->map.l_name : "", "shared object not open");
+  if (o->nodelete) /* however often it is closed */
+    return true;
   bool last = --o->opens == 0 && o->dlopened;
   if (ldx_tracing(LDX_DEBUG_FILES) && (!last || ldx_self.collecting))
     ldx_debug("\nclosing file=%s; direct_opencount=%u", o->map.l_name, o->opens);

@@ -3,12 +3,21 @@
 
 #include "base/print.h"
 #include "elf/version.h"
-#include "loader/load.h"
+#include "loader/trace.h"
 
 static bool damaged(struct ldx_load *l, const struct ldx_object *o, enum elf_error e) {
   return ldx_fail(l->diag, LDX_DIAG_LOAD, 0, ldx_display_name(o), "%s", elf_error_text(e));
 }
 
+/* In a list: a library that was not found. */
+static bool is_missing(const struct ldx_load *l, const char *file) {
+  for (uint32_t i = 0; i < l->fresh.count; i++)
+    if (l->fresh.at[i]->faked && ldx_object_has_name(l->fresh.at[i], file))
+      return true;
+  return false;
+}
+
+/* Versions that only a missing library would have do not count: references to them are told without. */
 static bool highest_index(struct ldx_load *l, struct ldx_object *o, uint32_t *high) {
   enum elf_error e;
   struct elf_need_walk nw = {0};
@@ -17,7 +26,8 @@ static bool highest_index(struct ldx_load *l, struct ldx_object *o, uint32_t *hi
   struct elf_def def;
   *high = 0;
   while (elf_next_need(&o->image, &o->dyn, &nw, &need, &e))
-    *high = need.index > *high ? need.index : *high;
+    if (!ldx_listing() || !is_missing(l, need.file))
+      *high = need.index > *high ? need.index : *high;
   if (e)
     return damaged(l, o, e);
   while (elf_next_def(&o->image, &o->dyn, &dw, &def, &e))
@@ -25,14 +35,15 @@ static bool highest_index(struct ldx_load *l, struct ldx_object *o, uint32_t *hi
   return !e || damaged(l, o, e);
 }
 
-static void fill(struct ldx_object *o) {
+static void fill(struct ldx_object *o, uint32_t high) {
   enum elf_error e;
   struct elf_need_walk nw = {0};
   struct elf_def_walk dw = {0};
   struct elf_need n;
   struct elf_def d;
   while (elf_next_need(&o->image, &o->dyn, &nw, &n, &e))
-    o->versions[n.index] = (struct ldx_version){n.name, n.hash, n.hidden, n.file};
+    if (n.index <= high)
+      o->versions[n.index] = (struct ldx_version){n.name, n.hash, n.hidden, n.file};
   while (elf_next_def(&o->image, &o->dyn, &dw, &d, &e))
     if (!d.base)
       o->versions[d.index] = (struct ldx_version){d.name, d.hash, false, NULL};
@@ -48,16 +59,35 @@ bool ldx_read_versions(struct ldx_load *l, struct ldx_object *o) {
   if (!o->versions)
     return ldx_fail(l->diag, LDX_DIAG_LOAD, 12, ldx_display_name(o), "cannot allocate version reference table");
   o->version_count = high + 1;
-  fill(o);
+  fill(o, high);
   return true;
 }
 
 /* Not an error: the library was built without versions, or the need is weak. Worded as the system loader does. */
 static void warn(const struct ldx_load *l, const struct ldx_object *about, const char *what,
                  const struct ldx_object *by) {
-  if (l->startup)
-    ldx_print(2, "%s: %s: %s (required by %s)\n", ldx_self.program_name, ldx_display_name(about), what,
-              ldx_display_name(by));
+  struct ldx_diag d = {.heap = &ldx_self.heap};
+  if (!l->startup)
+    return;
+  ldx_fail(&d, LDX_DIAG_LOAD, 0, ldx_display_name(about), "%s (required by %s)", what, ldx_display_name(by));
+  ldx_trace_error(&d, "version lookup", true);
+  ldx_print(2, "%s: %s: %s (required by %s)\n", ldx_self.program_name, ldx_display_name(about), what,
+            ldx_display_name(by));
+  ldx_diag_clear(&d);
+}
+
+/* An error; a start goes on, to name them all. */
+static bool refuse(struct ldx_load *l, const struct ldx_object *about, const struct elf_need *n,
+                   const struct ldx_object *by) {
+  ldx_fail(l->diag, LDX_DIAG_LOAD, 0, ldx_display_name(about), "version `%s' not found (required by %s)", n->name,
+           ldx_display_name(by));
+  ldx_trace_error(l->diag, "version lookup", l->startup);
+  if (!l->startup)
+    return false;
+  ldx_print_error(l->diag);
+  ldx_diag_clear(l->diag);
+  l->versions_missing = true;
+  return true;
 }
 
 static bool defines(const struct ldx_object *o, const struct elf_need *n) {
@@ -96,11 +126,7 @@ static bool check_need(struct ldx_load *l, struct ldx_object *o, struct ldx_obje
     warn(l, from, what, o);
     return true;
   }
-  if (ldx_failed(l->diag)) /* start-up names them all */
-    ldx_print_error(l->diag);
-  ldx_diag_clear(l->diag);
-  return ldx_fail(l->diag, LDX_DIAG_LOAD, 0, ldx_display_name(from), "version `%s' not found (required by %s)",
-                  n->name, ldx_display_name(o));
+  return refuse(l, from, n, o);
 }
 
 bool ldx_check_versions(struct ldx_load *l, struct ldx_object *o) {
@@ -111,8 +137,8 @@ bool ldx_check_versions(struct ldx_load *l, struct ldx_object *o) {
     struct ldx_object *from = ldx_find_loaded(l, n.file);
     if (!from)
       continue;
-    if (!check_need(l, o, from, &n) && !l->startup)
+    if (!check_need(l, o, from, &n))
       return false;
   }
-  return !ldx_failed(l->diag);
+  return true;
 }

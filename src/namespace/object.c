@@ -124,6 +124,7 @@ void ldx_object_free(struct ldx_heap *h, struct ldx_object *o) {
   ldx_heap_free(h, o->self.list);
   ldx_heap_free(h, o->scope);
   ldx_heap_free(h, o->needed.at);
+  ldx_heap_free(h, o->filtees.at);
   ldx_heap_free(h, o->init_order.at);
   ldx_heap_free(h, o->reldeps.at);
   ldx_heap_free(h, o);

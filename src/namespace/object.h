@@ -113,6 +113,7 @@ struct ldx_object {
   /* Dependencies */
   struct ldx_object *loader;          /* the object that asked for it first: RPATH inheritance */
   struct ldx_object_list needed;      /* direct, in DT_NEEDED order */
+  struct ldx_object_list filtees;     /* those of them that it filters */
   struct ldx_object_list init_order;  /* roots: all of searchlist, dependencies last */
   struct ldx_object *last_dependency; /* the latest one found or added */
   struct ldx_object_list reldeps;     /* bound to at run time, beyond the dependencies */
