@@ -16,16 +16,14 @@ void ldx_add_dependency(struct ldx_object *from, struct ldx_object *to) {
   bool to_may_go = (to->dlopened || to->pending) && !to->nodelete;
   if (from == to || !to_may_go || from->last_dependency == to || ldx_self.starting)
     return;
-  from->last_dependency = to;
+  if (ldx_list_has(&from->needed, to) || ldx_list_has(&from->init_order, to))
+    return; /* these do not change: no lock, which a constructor that waits for this thread may hold */
   ldx_rlock_enter(&ldx_self.lock);
-  bool stays = !from->pending && !from->dlopened;
-  if (stays)
-    ldx_trace_pinned(to, from);
-  if (stays)
+  from->last_dependency = to;
+  if ((!from->dlopened && !from->pending) || from->nodelete)
     to->nodelete = true;
-  else if (!ldx_list_has(&from->needed, to) && !ldx_list_has(&from->reldeps, to) &&
-           !ldx_list_has(&from->init_order, to) && ldx_list_add(&ldx_self.heap, &from->reldeps, to))
-    ldx_trace_dependency(to, from);
+  else if (!ldx_list_has(&from->reldeps, to))
+    ldx_list_add(&ldx_self.heap, &from->reldeps, to);
   ldx_rlock_leave(&ldx_self.lock);
 }
 

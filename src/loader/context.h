@@ -89,7 +89,7 @@ struct ldx_retired {
 };
 
 struct ldx_statistics {
-  uint64_t relocations, cached; /* symbols looked up, and not looked up again */
+  uint64_t relocations, cached;                                      /* symbols looked up, and not looked up again */
   uint64_t start, begin_load, end_load, begin_reloc, end_reloc, end; /* cycles */
 };
 
@@ -119,6 +119,7 @@ struct ldx_process {
   uint64_t adds, subs; /* objects ever added and removed */
   uint64_t serial;
   bool starting;                  /* the program's own objects are being loaded: they stay for good */
+  bool entering;                  /* the program's own constructors run */
   bool finishing;                 /* the process is exiting */
   bool collecting, collect_again; /* unload.c: a round runs; another is wanted */
   const char *program_path;       /* file of the program, as it was named */
@@ -141,7 +142,9 @@ static inline void *ldx_new(size_t size) { return ldx_heap_alloc(&ldx_self.heap,
 static inline void ldx_delete(void *p) { ldx_heap_free(&ldx_self.heap, p); }
 
 /* Nothing is run: what would be loaded is told. */
-static inline bool ldx_listing(void) { return ldx_self.options.mode == LDX_LIST || ldx_self.options.mode == LDX_TRACE; }
+static inline bool ldx_listing(void) {
+  return ldx_self.options.mode == LDX_LIST || ldx_self.options.mode == LDX_TRACE;
+}
 
 /* LD_DEBUG output: "PID:\ttext". */
 static inline bool ldx_tracing(uint32_t what) { return __builtin_expect(ldx_self.options.debug & what, 0); }

@@ -16,52 +16,35 @@
 /* Bits libc adds to the mode in calls of its own: __RTLD_DLOPEN, __RTLD_SPROF, __RTLD_CALLMAP... */
 enum { GUEST_MODES = (int)0xf8000000 };
 
-/* The object whose code made a call; the program when it is no object's. */
+/* The object whose code made a call; the program when it is no object's. It cannot go while its code runs. */
 static struct ldx_object *caller_object(const void *caller) {
+  uint64_t reader = ldx_reader_enter();
   struct ldx_object *o = ldx_object_at((uintptr_t)caller);
+  ldx_reader_leave(reader);
   return o && o->kind != LDX_LOADER ? o : ldx_self.base.program;
 }
 
-struct open_request {
-  const char *name;
-  struct ldx_object *caller;
-};
+static bool discover(struct ldx_load *l) { return ldx_load_dependencies(l, l->root, NULL, 0); }
 
-/* The name travels beside the load: discover has no other argument. */
-struct dl_load {
-  struct ldx_load load;
-  struct open_request request;
-};
-
-static bool discover(struct ldx_load *l) {
-  const struct open_request *q = &((struct dl_load *)l)->request;
-  l->root = ldx_load_object(l, q->name, q->caller, l->mode);
-  if (!l->root)
-    return false;
-  l->root->loader = l->root->pending ? NULL : l->root->loader; /* a root inherits no RPATH */
-  return ldx_load_dependencies(l, l->root, NULL, 0);
-}
-
-/* *fresh tells whether the object was not a root before. */
+/* *fresh tells whether the object was not a root before. NULL without an error: RTLD_NOLOAD, and not loaded. */
 static struct ldx_object *find_or_load(const char *name, int mode, struct ldx_object *caller,
                                        struct ldx_namespace *ns, struct ldx_diag *d, bool *fresh) {
-  struct dl_load dl = {.load = {.ns = ns, .diag = d, .mode = mode}, .request = {name, caller}};
-  struct ldx_load *l = &dl.load;
-  l->lazy = !(mode & RTLD_NOW) && !ldx_self.options.bind_now;
-  struct ldx_object *known = ldx_find_loaded(l, name);
-  if (!known && (mode & RTLD_NOLOAD)) {
-    known = ldx_load_object(l, name, caller, mode); /* by another name */
-    ldx_diag_clear(d);
-    if (!known)
-      return NULL; /* not loaded: no error */
+  struct ldx_load l = {.ns = ns, .diag = d, .mode = mode, .tls_used_before = ldx_self.tls.static_used};
+  l.lazy = !(mode & RTLD_NOW) && !ldx_self.options.bind_now;
+  l.root = ldx_load_object(&l, name, caller, mode);
+  if (!l.root) {
+    ldx_load_discard(&l);
+    return NULL;
   }
-  *fresh = !known || !known->searchlist.list || known->pending;
+  *fresh = l.root->pending || !l.root->searchlist.list;
   if (!*fresh)
-    return known;
+    return l.root;
+  if (l.root->pending)
+    l.root->loader = NULL; /* a root inherits no RPATH */
   ldx_r_debug_state(&ldx_self.r_debug, LDX_RT_ADD);
-  bool ok = ldx_run_load(l, discover);
+  bool ok = ldx_run_load(&l, discover);
   ldx_r_debug_state(&ldx_self.r_debug, LDX_RT_CONSISTENT);
-  return ok ? l->root : NULL;
+  return ok ? l.root : NULL;
 }
 
 static bool valid_mode(int mode, const char *name, struct ldx_diag *d) {
@@ -127,6 +110,7 @@ struct ldx_object *ldx_open(const char *name, int mode, const void *caller, stru
 }
 
 void *ldx_dlopen(const char *name, int mode) {
+  ldx_clear_error();
   struct ldx_diag d = {.heap = &ldx_self.heap};
   struct ldx_object *o = ldx_open(name, mode, __builtin_return_address(0), &d);
   if (!o && ldx_failed(&d))
@@ -135,6 +119,7 @@ void *ldx_dlopen(const char *name, int mode) {
 }
 
 void *ldx_dlmopen(long lmid, const char *name, int mode) {
+  ldx_clear_error();
   struct ldx_diag d = {.heap = &ldx_self.heap};
   struct ldx_object *o = NULL;
   if (lmid == 0)
@@ -147,6 +132,7 @@ void *ldx_dlmopen(long lmid, const char *name, int mode) {
 }
 
 int ldx_dlclose(void *handle) {
+  ldx_clear_error();
   struct ldx_diag d = {.heap = &ldx_self.heap};
   ldx_rlock_enter(&ldx_self.lock);
   bool ok = ldx_close_object(handle, &d);
@@ -230,7 +216,7 @@ static void *find(void *handle, const char *name, const char *version, const voi
                               .tried = ldx_symbol_trace()};
   struct ldx_scope_slot **scope, *local[2] = {0};
   void *value = NULL;
-  ldx_reader_enter();
+  uint64_t reader = ldx_reader_enter();
   if (scope_of(handle, from, &scope, local, &r, d)) {
     if (ldx_find_symbol(scope, &r)) {
       value = value_of(r.object, r.sym);
@@ -242,11 +228,12 @@ static void *find(void *handle, const char *name, const char *version, const voi
       ldx_trace_error(d, "symbol lookup", false);
     }
   }
-  ldx_reader_leave();
+  ldx_reader_leave(reader);
   return value;
 }
 
 void *ldx_dlsym(void *handle, const char *name) {
+  ldx_clear_error();
   struct ldx_diag d = {.heap = &ldx_self.heap};
   void *v = find(handle, name, NULL, __builtin_return_address(0), &d);
   if (ldx_failed(&d))
@@ -255,6 +242,7 @@ void *ldx_dlsym(void *handle, const char *name) {
 }
 
 void *ldx_dlvsym(void *handle, const char *name, const char *version) {
+  ldx_clear_error();
   struct ldx_diag d = {.heap = &ldx_self.heap};
   void *v = find(handle, name, version, __builtin_return_address(0), &d);
   if (ldx_failed(&d))
@@ -346,13 +334,13 @@ uintptr_t ldx_bind_lazy(struct ldx_object *o, uint64_t index) {
     ldx_die_text("%s: %s: invalid index of a lazily bound function", ldx_self.program_name, ldx_display_name(o));
   const Elf64_Rela *rel = &t->at[index];
   struct ldx_binding b;
-  ldx_reader_enter();
+  uint64_t reader = ldx_reader_enter();
   if (!ldx_bind(o, ELF64_R_SYM(rel->r_info), LDX_SYM_PLT, &d, &b))
     ldx_die(&d);
   uintptr_t value = ldx_binding_address(&b);
   if (b.sym && !b.override && ELF64_ST_TYPE(b.sym->st_info) == STT_GNU_IFUNC)
     value = ldx_resolve(b.object, value);
-  ldx_reader_leave();
+  ldx_reader_leave(reader);
   if (!ldx_self.options.bind_not)
     __atomic_store_n((uintptr_t *)(o->map.l_addr + rel->r_offset), value, __ATOMIC_RELEASE);
   return value;

@@ -86,6 +86,8 @@ void ldx_set_error(struct ldx_diag *d) {
   ldx_diag_clear(d);
 }
 
+void ldx_clear_error(void) { error_state()->pending = false; }
+
 char *ldx_take_error(void) {
   struct ldx_error_state *e = error_state();
   if (!e->pending)

@@ -20,6 +20,8 @@ struct ldx_catcher {
 
 /* Keeps the error for the thread's next dlerror; clears the diag. */
 void ldx_set_error(struct ldx_diag *d);
+/* Every call of the dl family begins without an error. */
+void ldx_clear_error(void);
 /* The pending error's text, valid until the thread's next one; NULL when there is none. */
 char *ldx_take_error(void);
 

@@ -4,21 +4,25 @@
 
 typedef void init_function(int argc, char **argv, char **envp);
 
+/* What the program has made of its environment: libc's variable, or the program's copy of it. */
 static char **environment(void) {
-  const struct glibc_state *g = &ldx_self.glibc;
-  uint32_t off = g->profile ? g->profile->object.__environ : 0;
-  char **env = off ? *(char ***)(g->ld->map.l_addr + off) : NULL;
-  return env ? env : ldx_self.args.envp;
+  if (ldx_self.entering)
+    return ldx_self.args.envp;
+  struct ldx_scope_slot *scope[] = {&ldx_self.base.global, NULL};
+  struct ldx_sym_request r = {.name = elf_name("environ"), .from = ldx_self.base.program, .flags = LDX_SYM_NEWEST};
+  bool found = ldx_find_symbol(scope, &r) && elf_at_memory(&r.object->image, r.sym->st_value, sizeof(char **), PF_W);
+  return found ? *(char ***)(r.object->map.l_addr + r.sym->st_value) : ldx_self.args.envp;
 }
 
-static void call(uintptr_t f) {
+static void call(uintptr_t f, char **envp) {
   if (f && f != UINTPTR_MAX)
-    ((init_function *)f)(ldx_self.args.argc, ldx_self.args.argv, environment());
+    ((init_function *)f)(ldx_self.args.argc, ldx_self.args.argv, envp);
 }
 
 static void run_array(const struct elf_functions *f) {
+  char **envp = f->count ? environment() : NULL;
   for (uint64_t i = 0; i < f->count; i++)
-    call(f->at[i]);
+    call(f->at[i], envp);
 }
 
 static void construct(struct ldx_object *o) {
@@ -31,7 +35,7 @@ static void construct(struct ldx_object *o) {
   if (ldx_tracing(LDX_DEBUG_IMPCALLS))
     ldx_debug("\ncalling init: %s\n", ldx_display_name(o));
   if (o->dyn.init)
-    call(o->map.l_addr + o->dyn.init);
+    call(o->map.l_addr + o->dyn.init, environment());
   run_array(&o->dyn.init_array);
 }
 

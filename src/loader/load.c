@@ -154,13 +154,18 @@ void ldx_load_discard(struct ldx_load *l) {
     ldx_search_forget(&ldx_self.search, o);
     ldx_unmap_object(o);
   }
+  if (!l->tls_kept && l->statics.count)
+    ldx_self.tls.static_used = l->tls_used_before;
   if (l->root && !l->root->pending) { /* a known object that was to become a root */
     ldx_delete(l->root->searchlist.list);
     l->root->searchlist.list = NULL;
   }
   for (uint32_t i = l->fresh.count; i-- > 0;)
     ldx_object_free(&ldx_self.heap, l->fresh.at[i]);
-  l->fresh.count = 0;
+  ldx_delete(l->fresh.at);
+  ldx_delete(l->statics.at);
+  ldx_delete(l->fixups.at);
+  ldx_delete(l->copies.at);
 }
 
 static void finish(struct ldx_load *l) {
@@ -178,7 +183,7 @@ bool ldx_run_load(struct ldx_load *l, bool (*discover)(struct ldx_load *)) {
       ok = stages[i].run(l);
   if (!ok && !l->startup)
     ldx_load_discard(l);
-  if (ok || !l->startup)
+  if (ok)
     finish(l);
   return ok;
 }

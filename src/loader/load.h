@@ -48,7 +48,7 @@ struct ldx_load {
   struct ldx_copies copies;
   int mode; /* RTLD_* */
   enum ldx_find_mode find_mode;
-  bool startup, lazy, tls_added;
+  bool startup, lazy, tls_kept, tls_added;
   bool versions_missing;
   bool not_found; /* the last object that could not be had: nowhere, not damaged */
   uint64_t tls_used_before;
@@ -82,6 +82,8 @@ bool ldx_build_scopes(struct ldx_load *l);
 /* COMMIT's part: the new root's scope for objects that were there; RTLD_GLOBAL; and back when objects go. */
 bool ldx_extend_scopes(struct ldx_load *l);
 bool ldx_add_global(struct ldx_load *l);
+bool ldx_scope_has(const struct ldx_object *o, const struct ldx_scope_slot *slot);
+bool ldx_scope_add(struct ldx_object *o, struct ldx_scope_slot *slot);
 void ldx_scope_remove(struct ldx_object *o, const struct ldx_scope_slot *slot);
 void ldx_remove_global(struct ldx_namespace *ns);
 void ldx_replace_global(struct ldx_namespace *ns, struct ldx_scope_list *fresh);
@@ -133,8 +135,9 @@ bool ldx_index_rebuild(struct ldx_object *const *add, uint32_t add_count, const 
 struct ldx_object *ldx_object_at(uintptr_t addr);
 
 /* epoch.c */
-void ldx_reader_enter(void);
-void ldx_reader_leave(void);
+/* Around every walk without the lock: leave gets what enter gave. */
+uint64_t ldx_reader_enter(void);
+void ldx_reader_leave(uint64_t outer);
 void ldx_retire_block(void *p);
 void ldx_retire_object(struct ldx_object *o);
 void ldx_reclaim(void);

@@ -7,7 +7,8 @@
 #include "loader/exe.h"
 #include "loader/load.h"
 
-#define REPLACE(name, function) {name, sizeof(name) - 1, function}
+#define REPLACE(name, function)                                                                                      \
+  { name, sizeof(name) - 1, function }
 static const struct {
   const char *name;
   size_t len;

@@ -30,8 +30,8 @@ static bool load_one(struct ldx_load *l, const char *name, const char *where, st
 }
 
 /* Big buffers stay out of frames that every start passes. */
-static __attribute__((noinline)) bool load_list(struct ldx_load *l, const char *list, const char *separators, const char *where,
-                      struct ldx_object_list *out) {
+static __attribute__((noinline)) bool load_list(struct ldx_load *l, const char *list, const char *separators,
+                                                const char *where, struct ldx_object_list *out) {
   char name[4096];
   while (list && *list) {
     list += ldx_skip(list, separators);

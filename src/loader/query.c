@@ -41,7 +41,7 @@ static const Elf64_Sym *nearest_symbol(const struct ldx_object *o, uintptr_t add
 
 int ldx_dladdr1(const void *addr, void *info, void **extra, int flags) {
   struct dl_info *out = info;
-  ldx_reader_enter();
+  uint64_t reader = ldx_reader_enter();
   struct ldx_object *o = ldx_object_at((uintptr_t)addr);
   if (o && !ldx_object_holds(o, (uintptr_t)addr) && o->kind != LDX_LOADER)
     o = NULL;
@@ -56,7 +56,7 @@ int ldx_dladdr1(const void *addr, void *info, void **extra, int flags) {
     if (extra && flags == 2 /* RTLD_DL_LINKMAP */)
       *extra = o;
   }
-  ldx_reader_leave();
+  ldx_reader_leave(reader);
   return o != NULL;
 }
 
@@ -64,7 +64,7 @@ int ldx_dladdr(const void *addr, void *info) { return ldx_dladdr1(addr, info, NU
 
 int ldx_dl_iterate_phdr(int (*callback)(void *info, size_t size, void *data), void *data) {
   int r = 0;
-  ldx_reader_enter();
+  uint64_t reader = ldx_reader_enter();
   struct ldx_object *from = ldx_object_at((uintptr_t)__builtin_return_address(0));
   struct ldx_namespace *ns = from && from->ns ? from->ns : &ldx_self.base;
   for (struct ldx_object *o = __atomic_load_n(&ns->first, __ATOMIC_ACQUIRE); o && !r;
@@ -81,7 +81,7 @@ int ldx_dl_iterate_phdr(int (*callback)(void *info, size_t size, void *data), vo
                                 .dlpi_tls_data = ldx_guest_tls_soft(o)};
     r = callback(&info, sizeof info, data);
   }
-  ldx_reader_leave();
+  ldx_reader_leave(reader);
   return r;
 }
 
@@ -95,7 +95,7 @@ struct find_result { /* struct dl_find_object, x86-64 */
 
 int ldx_find_object(void *pc, void *result) {
   struct find_result *out = result;
-  ldx_reader_enter();
+  uint64_t reader = ldx_reader_enter();
   struct ldx_object *o = ldx_object_at((uintptr_t)pc);
   if (o) {
     out->flags = 0;
@@ -104,12 +104,14 @@ int ldx_find_object(void *pc, void *result) {
     out->map = o;
     out->eh_frame = o->image.eh_frame_hdr ? (void *)(o->map.l_addr + o->image.eh_frame_hdr->p_vaddr) : NULL;
   }
-  ldx_reader_leave();
+  ldx_reader_leave(reader);
   return o ? 0 : -1;
 }
 
 struct ldx_object *ldx_find_dso(uintptr_t addr) {
+  uint64_t reader = ldx_reader_enter();
   struct ldx_object *o = ldx_object_at(addr);
+  ldx_reader_leave(reader);
   return o && ldx_object_holds(o, addr) ? o : NULL;
 }
 
@@ -199,6 +201,7 @@ static bool info_of(struct ldx_object *o, int request, void *arg, struct ldx_dia
 }
 
 int ldx_dlinfo(void *handle, int request, void *arg) {
+  ldx_clear_error();
   struct ldx_diag d = {.heap = &ldx_self.heap};
   int result = 0;
   ldx_rlock_enter(&ldx_self.lock);

@@ -153,6 +153,11 @@ static bool need_static_tls(struct relocator *r, struct ldx_object *o) {
   if (!ldx_tls_make_static(&ldx_self.tls, o))
     return ldx_fail(r->load->diag, LDX_DIAG_RELOC, 0, ldx_display_name(r->object),
                     "cannot allocate memory in static TLS block");
+  if (!o->pending && !ldx_self.starting) { /* others may use it from now on, whatever becomes of this load */
+    ldx_tls_init_static(&ldx_self.tls, o);
+    r->load->tls_kept = true;
+    return true;
+  }
   return ldx_list_add(&ldx_self.heap, &r->load->statics, o) ||
          ldx_fail(r->load->diag, LDX_DIAG_LOAD, 12, ldx_display_name(o), "cannot allocate memory");
 }

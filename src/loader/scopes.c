@@ -47,21 +47,20 @@ static uint32_t slot_count(const struct ldx_object *o) {
   return n;
 }
 
-static bool has_slot(const struct ldx_object *o, const struct ldx_scope_slot *slot) {
+bool ldx_scope_has(const struct ldx_object *o, const struct ldx_scope_slot *slot) {
   for (uint32_t i = 0; o->scope && o->scope[i]; i++)
     if (o->scope[i] == slot)
       return true;
   return false;
 }
 
-/* Objects opened before that the new root depends on get its scope too, at the end. */
-static bool extend_known(struct ldx_load *l, struct ldx_object *o) {
+bool ldx_scope_add(struct ldx_object *o, struct ldx_scope_slot *slot) {
   uint32_t n = slot_count(o);
   struct ldx_scope_slot **bigger = ldx_new((n + 2) * sizeof *bigger), **old = o->scope;
   if (!bigger)
-    return out_of_memory(l);
+    return false;
   memcpy(bigger, old, n * sizeof *bigger);
-  bigger[n] = &l->root->searchlist;
+  bigger[n] = slot;
   __atomic_store_n(&o->scope, bigger, __ATOMIC_RELEASE);
   ldx_retire_block(old);
   return true;
@@ -82,10 +81,10 @@ bool ldx_extend_scopes(struct ldx_load *l) {
     struct ldx_object *o = s->at[i].object;
     bool opened = o->dlopened && !o->pending; /* those of the program's start see the global scope alone */
     uint32_t known = opened ? slot_count(o) : 0;
-    if (opened && has_slot(o, &l->root->searchlist))
+    if (opened && ldx_scope_has(o, &l->root->searchlist))
       continue;
-    if (opened && !extend_known(l, o))
-      return false;
+    if (opened && !ldx_scope_add(o, &l->root->searchlist)) /* opened before, and now needed by the new root */
+      return out_of_memory(l);
     if (ldx_tracing(LDX_DEBUG_SCOPES))
       ldx_trace_scope(o, known);
   }

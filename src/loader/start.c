@@ -348,7 +348,9 @@ static struct ldx_handoff *run_program(struct ldx_load *l) {
     ldx_self.statistics.end = ldx_cycles();
     ldx_print_start_statistics(o);
   }
+  ldx_self.entering = true;
   ldx_run_constructors(o->init_order.at, o->init_order.count);
+  ldx_self.entering = false;
   ldx_self.handoff = (struct ldx_handoff){o->entry, (uintptr_t)ldx_self.args.stack, (uintptr_t)ldx_fini_all};
   return &ldx_self.handoff;
 }

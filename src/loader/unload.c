@@ -52,6 +52,24 @@ static void forget_scopes(struct ldx_namespace *ns, const struct ldx_object *gon
       ldx_scope_remove(o, &gone->searchlist);
 }
 
+/* An object that outlives the root it came with needs a scope of its own: itself and what it depends on. */
+static void give_scope(struct ldx_namespace *ns, struct ldx_object *o) {
+  struct ldx_diag d = {.heap = &ldx_self.heap};
+  struct ldx_load l = {.ns = ns, .diag = &d, .root = o};
+  if (ldx_load_dependencies(&l, o, NULL, 0))
+    ldx_scope_add(o, &o->searchlist);
+  ldx_diag_clear(&d);
+}
+
+static void keep_alive(struct ldx_namespace *ns, const struct ldx_object *gone) {
+  for (struct ldx_object *o = ns->first; o; o = o->map.l_next) {
+    if (o->loader == gone)
+      o->loader = NULL;
+    if (!o->closing && !o->searchlist.list && gone->searchlist.list && ldx_scope_has(o, &gone->searchlist))
+      give_scope(ns, o);
+  }
+}
+
 static void take_out(struct ldx_namespace *ns, struct ldx_object *o) {
   o->removed = true;
   forget_scopes(ns, o);
@@ -103,6 +121,8 @@ void ldx_collect(struct ldx_namespace *ns) {
     if (collect(ns, &dead) && dead.count && ldx_sort_objects(dead.at, dead.count, false, true)) {
       for (uint32_t i = 0; i < dead.count; i++)
         dead.at[i]->closing = true;
+      for (uint32_t i = 0; i < dead.count; i++)
+        keep_alive(ns, dead.at[i]);
       for (uint32_t i = 0; i < dead.count; i++)
         ldx_run_destructors(dead.at[i]);
       remove_objects(ns, &dead);

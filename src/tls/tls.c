@@ -170,9 +170,18 @@ static union ldx_dtv *resize_dtv(struct ldx_tls *t, void *tcb, union ldx_dtv *ol
   return dtv;
 }
 
+/* A reused stack: the thread that had it is gone, and all it left. */
+static void forget_thread(struct ldx_tls *t, struct ldx_thread *th) {
+  free_blocks(t, th);
+  ldx_heap_free(t->heap, th->error.text);
+  th->error = (struct ldx_error_state){0};
+  th->catcher = NULL;
+  th->reader_epoch = 0;
+}
+
 void ldx_tls_init_thread(struct ldx_tls *t, void *tcb) {
   union ldx_dtv *dtv = ldx_tls_dtv_of(tcb);
-  free_blocks(t, ldx_dtv_thread(dtv)); /* a reused stack: its thread is gone */
+  forget_thread(t, ldx_dtv_thread(dtv));
   ldx_rlock_enter(&t->lock);
   if (dtv[-1].counter < t->max_module)
     dtv = resize_dtv(t, tcb, dtv, t->max_module);
@@ -295,10 +304,4 @@ void *ldx_tls_address(struct ldx_tls *t, uint64_t module, bool soft) {
   if (val)
     dtv[module].pointer.val = val;
   return val;
-}
-
-void ldx_tls_after_fork(struct ldx_tls *t) {
-  struct ldx_thread *self = ldx_thread_self();
-  for (struct ldx_thread *th = t->threads; th; th = th->next)
-    th->reader_depth = th == self ? th->reader_depth : 0;
 }

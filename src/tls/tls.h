@@ -63,7 +63,6 @@ struct ldx_thread {
   struct ldx_error_state error;
   void *catcher;         /* innermost struct ldx_catcher */
   uint64_t reader_epoch; /* 0: not inside a lock-free reader */
-  uint32_t reader_depth;
 };
 
 struct ldx_tls {
@@ -107,7 +106,5 @@ static inline struct ldx_thread *ldx_thread_self(void) { return ldx_dtv_thread(l
 
 /* Address of the calling thread's block of a module; soft: NULL instead of allocating. */
 void *ldx_tls_address(struct ldx_tls *t, uint64_t module, bool soft);
-/* In the child of fork only the caller lives on. */
-void ldx_tls_after_fork(struct ldx_tls *t);
 
 #endif
