@@ -127,7 +127,7 @@ struct ldx_object {
   uint32_t opens; /* dlopen handles out */
   bool relocated, init_called, fini_called, global, nodelete, closing, removed;
   bool deps_done, faked, is_support, is_libc, initfirst;
-  bool overridden; /* belongs to the guest's loader: some of its functions are ldx's own */
+  bool overridden;      /* belongs to the guest's loader: some of its functions are ldx's own */
   bool indirect_access; /* GNU property: built to reach other objects' symbols only through the GOT */
   bool ld_readonly;     /* its dynamic section keeps offsets: it cannot be written */
   bool constructing;    /* its constructors run now */

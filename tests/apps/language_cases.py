@@ -183,7 +183,8 @@ NODE_CASES = [
         'a.js': "const c = require('child_process').fork('b.js', ['7']); c.on('message', m => { console.log(m); c.disconnect() })",
         'b.js': "process.send({ twice: process.argv[2] * 2, path: process.execPath, title: process.title })"}),
     Case('node.exception', ['node', '-e', 'process.on("exit", c => console.log("exit", c)); throw new TypeError("bad")'], packages='nodejs'),
-    Case('node.abort', ['node', '-e', 'process.abort()'], packages='nodejs'),
+    Case('node.abort', ['node', '-e', 'process.abort()'], packages='nodejs',
+         rewrites=(Rewrite(r'0x[0-9a-f]{6,}', '0xADDRESS', 'the stack trace shows where libraries were mapped'),)),
 ]
 
 JAVA_CASES = [
