@@ -163,7 +163,7 @@ bool ldx_prepare_libc(struct ldx_load *l) {
   if (ldx_self.glibc.profile) {
     glibc_set_globals(&ldx_self.glibc, &p);
     glibc_sync_namespace(&ldx_self.glibc, l->ns);
-    glibc_set_tunables(&ldx_self.glibc, p.envp, p.secure);
+    glibc_set_tunables(&ldx_self.glibc, &ldx_self.heap, p.envp, p.secure);
     glibc_init_main_thread(&ldx_self.glibc, tcb, &p);
     redirect();
   }

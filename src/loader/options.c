@@ -55,18 +55,20 @@ static void open_debug_output(const char *name, struct ldx_options *o) {
   char path[4096];
   size_t n = ldx_format(path, sizeof path, "%s.%ld", name, sys_getpid());
   long fd = n < sizeof path ? sys_open_mode(path, O_WRONLY | O_APPEND | O_CREAT | O_NOFOLLOW, 0666) : -1;
-  o->debug_fd = ldx_sys_failed(fd) ? 2 : (int)fd;
+  o->debug_fd = ldx_sys_failed(fd) ? 1 : (int)fd;
 }
 
 /* As strtoul with base 0: decimal, 0x or 0. */
 static uint64_t read_number(const char *p) {
   uint64_t v = 0, base = 10;
+  bool negative = *p == '-';
+  p += negative || *p == '+';
   if (p[0] == '0')
     base = (p[1] | 32) == 'x' ? 16 : 8;
   for (p += base == 16 ? 2 : 0;; p++) {
     unsigned digit = (unsigned)*p - '0' < 10u ? (unsigned)*p - '0' : ((unsigned)*p | 32) - 'a' + 10;
     if (digit >= base)
-      return v;
+      return negative ? 0 - v : v;
     v = v * base + digit;
   }
 }
@@ -90,7 +92,7 @@ static void read_debug(const struct ldx_args *a, struct ldx_options *o) {
   o->debug_fd = 2;
   if (words)
     parse_debug(words, o);
-  if (file && *file && o->debug)
+  if (file && o->debug)
     open_debug_output(file, o);
   if (o->debug & LDX_DEBUG_UNUSED)
     o->bind_now = true; /* what is called counts as used */
@@ -109,13 +111,13 @@ static void read_trace(const struct ldx_args *a, struct ldx_options *o) {
 
 void ldx_read_environment(struct ldx_args *a, struct ldx_options *o, struct ldx_library_search *s) {
   s->secure = a->auxv.secure;
+  o->preload_env = ldx_getenv(a, "LD_PRELOAD"); /* obeyed within bounds, but not passed on */
   if (a->auxv.secure)
     for (size_t i = 0; i < LDX_COUNT(unsecure); i++)
       ldx_unsetenv(a, unsecure[i]);
   s->library_path = ldx_getenv(a, "LD_LIBRARY_PATH");
   s->library_path_source = "LD_LIBRARY_PATH";
   s->origin_path = ldx_getenv(a, "LD_ORIGIN_PATH");
-  o->preload_env = ldx_getenv(a, "LD_PRELOAD");
   o->bind_now = set_and_not_empty(a, "LD_BIND_NOW");
   o->bind_not = set_and_not_empty(a, "LD_BIND_NOT");
   o->dynamic_weak = ldx_getenv(a, "LD_DYNAMIC_WEAK");

@@ -15,12 +15,7 @@ static void complain(const char *name, const char *where, struct ldx_diag *d) {
   ldx_diag_clear(d);
 }
 
-/* Under AT_SECURE only names without a slash, found in trusted folders as set-user-ID files, would be allowed. */
-static bool allowed(const char *name) { return !ldx_self.args.auxv.secure || !strchr(name, '/'); }
-
 static bool load_one(struct ldx_load *l, const char *name, const char *where, struct ldx_object_list *out) {
-  if (!allowed(name))
-    return true;
   struct ldx_object *o = ldx_load_object(l, name, l->root, 0);
   if (!o) {
     complain(name, where, l->diag);
@@ -29,17 +24,29 @@ static bool load_one(struct ldx_load *l, const char *name, const char *where, st
   return o == l->root || ldx_list_has(out, o) || ldx_list_add(&ldx_self.heap, out, o);
 }
 
+/* Where one list of names comes from. A privileged process takes no path from its user. */
+struct source {
+  const char *where, *separators;
+  bool trusted;
+};
+static const struct source from_environment = {"LD_PRELOAD", " :", false}, from_option = {"--preload", " :", false},
+                           from_file = {PRELOAD_FILE, ": \t\n", true};
+
+static bool allowed(const struct source *s, const char *name) {
+  return s->trusted || !ldx_self.args.auxv.secure || !strchr(name, '/');
+}
+
 /* Big buffers stay out of frames that every start passes. */
-static __attribute__((noinline)) bool load_list(struct ldx_load *l, const char *list, const char *separators,
-                                                const char *where, struct ldx_object_list *out) {
+static __attribute__((noinline)) bool load_list(struct ldx_load *l, const char *list, const struct source *s,
+                                                struct ldx_object_list *out) {
   char name[4096];
   while (list && *list) {
-    list += ldx_skip(list, separators);
-    size_t n = ldx_until(list, separators);
+    list += ldx_skip(list, s->separators);
+    size_t n = ldx_until(list, s->separators);
     if (n && n < sizeof name) {
       memcpy(name, list, n);
       name[n] = '\0';
-      if (!load_one(l, name, where, out))
+      if (allowed(s, name) && !load_one(l, name, s->where, out))
         return false;
     }
     list += n;
@@ -57,21 +64,40 @@ static void blank_comments(char *p) {
   }
 }
 
-static __attribute__((noinline)) bool read_file(struct ldx_load *l, struct ldx_object_list *out) {
+static bool read_all(int fd, char *text, size_t size) {
+  size_t done = 0;
+  while (done < size) {
+    long n = sys_read(fd, text + done, size - done);
+    if (ldx_sys_failed(n) || n == 0)
+      break;
+    done += (size_t)n;
+  }
+  return done;
+}
+
+static bool read_file(struct ldx_load *l, struct ldx_object_list *out) {
+  struct stat st;
   long fd = sys_open(PRELOAD_FILE, O_RDONLY | O_CLOEXEC);
   if (ldx_sys_failed(fd))
     return true;
-  char text[8192];
-  long n = sys_read((int)fd, text, sizeof text - 1);
+  bool ok = true;
+  char *text = ldx_sys_failed(sys_fstat((int)fd, &st)) ? NULL : ldx_new((size_t)st.st_size + 1);
+  if (text && read_all((int)fd, text, (size_t)st.st_size)) {
+    blank_comments(text);
+    ok = load_list(l, text, &from_file, out);
+  }
   sys_close((int)fd);
-  text[n > 0 ? n : 0] = '\0';
-  blank_comments(text);
-  return load_list(l, text, ": \t\n", PRELOAD_FILE, out);
+  ldx_delete(text);
+  return ok;
 }
 
+/* Names without a slash are searched for under AT_SECURE in trusted folders only, and must be marked for it. */
 bool ldx_load_preloads(struct ldx_load *l, struct ldx_object_list *out) {
   const struct ldx_options *o = &ldx_self.options;
-  return (!o->preload_env || load_list(l, o->preload_env, " :", "LD_PRELOAD", out)) &&
-         (!o->preload_option || load_list(l, o->preload_option, " :", "--preload", out)) &&
-         (sys_access(PRELOAD_FILE, 4 /* R_OK */) || read_file(l, out));
+  l->find_mode = LDX_FIND_PRELOAD;
+  bool ok = (!o->preload_env || load_list(l, o->preload_env, &from_environment, out)) &&
+            (!o->preload_option || load_list(l, o->preload_option, &from_option, out)) &&
+            (sys_access(PRELOAD_FILE, 4 /* R_OK */) || read_file(l, out));
+  l->find_mode = LDX_FIND_PLAIN;
+  return ok;
 }

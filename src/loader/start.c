@@ -137,14 +137,15 @@ static struct ldx_object *program_from_kernel(struct ldx_diag *d) {
 /* `ldx PROGRAM`: a name without slash is looked for in PATH, as a shell does. */
 static const char *find_in_path(const char *name) {
   const char *p = ldx_getenv(&ldx_self.args, "PATH");
-  if (strchr(name, '/') || !p)
+  struct stat st;
+  if (strchr(name, '/') || !*name || !p)
     return name;
   size_t room = strlen(p) + strlen(name) + 3;
   char *buf = ldx_new(room);
   while (buf && *p) {
     size_t n = ldx_until(p, ":");
     ldx_format(buf, room, "%.*s%s%s", (int)n, p, n ? "/" : "", name);
-    if (!sys_access(buf, 1 /* X_OK */))
+    if (!sys_access(buf, 1 /* X_OK */) && !ldx_sys_failed(sys_stat(buf, &st)) && S_ISREG(st.st_mode))
       return buf;
     p += n + (p[n] == ':');
   }

@@ -9,13 +9,14 @@ struct table {
   const struct glibc_profile *f;
   char *at;
   size_t count;
+  struct ldx_heap *heap; /* for the values of string tunables */
 };
 
 static struct table table_of(const struct glibc_state *g) {
   const struct glibc_profile *f = g->profile;
   bool arrays = f->count.tunable_name && f->object.tunable_list && f->tunable.size;
   return (struct table){f, (char *)g->ld->map.l_addr + f->object.tunable_list,
-                        arrays ? f->tunable_list_size / f->tunable.size : 0};
+                        arrays ? f->tunable_list_size / f->tunable.size : 0, NULL};
 }
 
 /* strtoul with base detection, as the tunables are written: decimal, 0x, 0. */
@@ -51,7 +52,11 @@ static void set(const struct table *t, size_t i, const char *value, size_t n) {
   uint64_t v, min, max;
   memcpy(&type, e + f->tunable.type_code, 4);
   if (type == TYPE_STRING) {
-    memcpy(e + f->tunable.val, &value, 8);
+    char *copy = ldx_heap_alloc(t->heap, n + 1);
+    if (!copy)
+      return;
+    memcpy(copy, value, n);
+    memcpy(e + f->tunable.val, &copy, 8);
   } else {
     if (!parse_number(value, n, &v))
       return;
@@ -153,8 +158,9 @@ static void clean_environment(const struct table *t, char **envp) {
     *to++ = NULL;
 }
 
-void glibc_set_tunables(const struct glibc_state *g, char **envp, bool secure) {
+void glibc_set_tunables(const struct glibc_state *g, struct ldx_heap *heap, char **envp, bool secure) {
   struct table t = table_of(g);
+  t.heap = heap;
   if (!t.count)
     return;
   if (secure) {
