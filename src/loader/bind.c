@@ -20,10 +20,13 @@ void ldx_add_dependency(struct ldx_object *from, struct ldx_object *to) {
     return; /* these do not change: no lock, which a constructor that waits for this thread may hold */
   ldx_rlock_enter(&ldx_self.lock);
   from->last_dependency = to;
-  if ((!from->dlopened && !from->pending) || from->nodelete)
+  bool stays = !from->dlopened && !from->pending; /* what stays by RTLD_NODELETE has dependencies like others */
+  if (stays)
+    ldx_trace_pinned(to, from);
+  if (stays)
     to->nodelete = true;
-  else if (!ldx_list_has(&from->reldeps, to))
-    ldx_list_add(&ldx_self.heap, &from->reldeps, to);
+  else if (!ldx_list_has(&from->reldeps, to) && ldx_list_add(&ldx_self.heap, &from->reldeps, to))
+    ldx_trace_dependency(to, from);
   ldx_rlock_leave(&ldx_self.lock);
 }
 
