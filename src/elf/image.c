@@ -50,16 +50,22 @@ static bool may_follow(const struct elf_segment *before, const Elf64_Phdr *ph) {
   return end <= ph->p_vaddr && (!shares || before->flags == (ph->p_flags & 7));
 }
 
-static enum elf_error add_segment(const Elf64_Phdr *ph, uint64_t file_size, uint32_t max, struct elf_image *out) {
-  const uint64_t limit = 1ull << 47;
-  if (ph->p_align & (LDX_PAGE - 1) && ph->p_align > 1)
-    return ELF_BAD_ALIGN;
-  if (ph->p_align > 1 && !ldx_is_pow2(ph->p_align))
+/* What the file must fulfil to be mapped here. The kernel, which maps programs, does not ask for it. */
+static enum elf_error check_alignment(const Elf64_Phdr *ph) {
+  if (ph->p_align > 1 && ((ph->p_align & (LDX_PAGE - 1)) || !ldx_is_pow2(ph->p_align)))
     return ELF_BAD_ALIGN;
   if ((ph->p_vaddr ^ ph->p_offset) & (LDX_PAGE - 1))
     return ELF_BAD_OFFSET;
   if (ph->p_align > 1 && ((ph->p_vaddr - ph->p_offset) & (ph->p_align - 1)))
     return ELF_BAD_OFFSET;
+  return ELF_OK;
+}
+
+static enum elf_error add_segment(const Elf64_Phdr *ph, uint64_t file_size, uint32_t max, struct elf_image *out) {
+  const uint64_t limit = 1ull << 47;
+  enum elf_error e = file_size == UINT64_MAX ? ELF_OK : check_alignment(ph);
+  if (e)
+    return e;
   if (ph->p_vaddr >= limit || ph->p_memsz >= limit - ph->p_vaddr || ph->p_filesz > ph->p_memsz ||
       ph->p_align >= limit)
     return ELF_BAD_SEGMENT;

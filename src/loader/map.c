@@ -253,6 +253,19 @@ bool ldx_adopt_image(struct ldx_object *o, const Elf64_Phdr *phdrs, uint32_t phn
   return true;
 }
 
+/* Only what was writable can be sealed: a damaged header must not take execution away from code. */
+static void read_relro(struct ldx_object *o) {
+  const Elf64_Phdr *r = o->image.relro;
+  for (uint32_t i = 0; r && i < o->image.segment_count; i++) {
+    const struct elf_segment *s = &o->image.segments[i];
+    if (!(s->flags & PF_W) || r->p_vaddr < s->vaddr || r->p_vaddr - s->vaddr >= s->memsz)
+      continue;
+    uint64_t end = r->p_vaddr + r->p_memsz, last = ldx_align_up(s->vaddr + s->memsz, LDX_PAGE);
+    o->relro_start = ldx_align_down(o->image.bias + r->p_vaddr, LDX_PAGE);
+    o->relro_end = ldx_align_down(o->image.bias + (end < last ? end : last), LDX_PAGE);
+  }
+}
+
 static void read_tls(struct ldx_object *o) {
   const Elf64_Phdr *t = o->image.tls;
   if (!t)
@@ -295,11 +308,7 @@ bool ldx_read_object(struct ldx_object *o, struct ldx_diag *d) {
   o->map.l_ld = o->dyn.table;
   if (unsupported(o, d))
     return false;
-  const Elf64_Phdr *r = o->image.relro;
-  if (r && r->p_memsz) {
-    o->relro_start = ldx_align_down(o->image.bias + r->p_vaddr, LDX_PAGE);
-    o->relro_end = ldx_align_down(o->image.bias + r->p_vaddr + r->p_memsz, LDX_PAGE);
-  }
+  read_relro(o);
   o->indirect_access = elf_property(&o->image, ELF_PROPERTY_1_NEEDED) & ELF_PROPERTY_1_INDIRECT_EXTERN_ACCESS;
   o->soname = elf_dynamic_string(&o->dyn, DT_SONAME);
   o->initfirst = o->dyn.flags_1 & DF_1_INITFIRST;

@@ -365,7 +365,11 @@ static bool prepare_lazy(struct relocator *r) {
     uint64_t *p = target(r, t->at[i].r_offset, 8);
     if (!p)
       return false;
-    *p += r->bias;
+    bool sealed = (uintptr_t)p + 8 > o->relro_start && (uintptr_t)p < o->relro_end; /* could not be written later */
+    if (sealed && !apply(r, &t->at[i]))
+      return false;
+    if (!sealed)
+      *p += r->bias;
   }
   o->dyn.pltgot[1] = (uint64_t)o;
   o->dyn.pltgot[2] = (uint64_t)ldx_plt_stub;

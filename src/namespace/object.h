@@ -28,7 +28,7 @@ struct ldx_link_map {
 };
 
 /* Behind those five fields a guest glibc reads its own struct link_map; its profile says where. */
-enum { LDX_GUEST_MAP_SIZE = 1408 };
+enum { LDX_GUEST_MAP_SIZE = 1216 };
 
 enum ldx_object_kind { LDX_PROGRAM, LDX_LIBRARY, LDX_LOADER, LDX_VDSO };
 
