@@ -50,8 +50,8 @@ void glibc_sync_namespace(const struct glibc_state *g, const struct ldx_namespac
 
 /* Before any code of the guest runs: variables of ld-linux. */
 void glibc_set_globals(const struct glibc_state *g, const struct glibc_process *p);
-/* Tunables from GLIBC_TUNABLES and their environment aliases, before ld-linux initialises itself. A privileged process
- * obeys none of them, and those that its children must not obey either are taken out of the environment. */
+/* Tunables from GLIBC_TUNABLES and their environment aliases, before ld-linux initialises itself. A privileged
+ * process obeys none of them, and those that its children must not obey either are taken out of the environment. */
 void glibc_set_tunables(const struct glibc_state *g, struct ldx_heap *heap, char **envp, bool secure);
 /* One line each: name, value, bounds. */
 void glibc_print_tunables(const struct glibc_state *g, int fd);

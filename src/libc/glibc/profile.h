@@ -201,7 +201,7 @@ struct glibc_bits {
   } group;
 
 struct glibc_profile {
-  char version[8];   /* "2.36" */
+  char version[8];  /* "2.36" */
   char package[56]; /* as the library says it: "Debian GLIBC 2.36-9+deb12u14" */
   uint8_t ld_build_id[20], libc_build_id[20];
 
