@@ -93,7 +93,7 @@ static bool add_filtee(struct closure *c, struct ldx_object *o, const Elf64_Dyn 
     ldx_debug("load auxiliary object=%s requested by file=%s", elf_string(&o->dyn, d->d_un.d_val),
               ldx_display_name(o));
   struct ldx_object *dep = dependency(l, o, d->d_un.d_val);
-  if (!dep && d->d_tag == DT_FILTER && tolerate_missing(l, o, d->d_un.d_val))
+  if (!dep && tolerate_missing(l, o, d->d_un.d_val))
     return insert_before(c, at, o, l->fresh.at[l->fresh.count - 1]);
   if (!dep) {
     if (d->d_tag != DT_AUXILIARY)

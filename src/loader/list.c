@@ -66,9 +66,11 @@ static void print_objects(const struct ldx_load *l, const struct ldx_object_list
     ldx_print(1, "\tstatically linked\n");
     return;
   }
-  for (uint32_t i = 0; i < order->count; i++)
-    if (order->at[i] != l->root || ldx_self.options.list_program)
-      print_object(order->at[i]);
+  uint32_t i = 0;
+  while (order->at[i] != l->root) /* what it filters stands before the program, and is not shown */
+    i++;
+  for (i += !ldx_self.options.list_program; i < order->count; i++)
+    print_object(order->at[i]);
 }
 
 /* Looks up what the relocations of a table refer to, and changes nothing. Tells what is missing, or collects the
