@@ -37,11 +37,11 @@ RULES = (PIDS, VDSO, MAPPED, FOUND, SCOPE, MALLOC, RELOCATED, BOUND, RESOLVED, L
 DOT = Rewrite(r'/\.(?=[/:\t])', '', '$ORIGIN')
 
 
-PROGRAM = Rewrite(r'^file=\./[\w-]+ \[0\];  generating link map\n  dynamic: .*\n    entry: .*\n\n', '', 'as a command, ldx maps the program itself')
+PROGRAM = Rewrite(r'^file=(?:\.|/usr/bin)/[\w-]+ \[0\];  generating link map\n  dynamic: .*\n    entry: .*\n\n', '', 'as a command, ldx maps the program itself')
 
 
 def debug(name, words, run, use, rules=RULES, loader=True, **more):
-    """Twice: as PT_INTERP against a plain start, and as a command against the system loader as a command."""
+    """Twice: as PT_INTERP against a plain start, and as a command, if `loader`, against the system loader as a command."""
     run, use = run.split() if isinstance(run, str) else run, built(use)
     env = {'LD_DEBUG': words, **more.pop('env', {})}
     return [
@@ -117,4 +117,24 @@ OPENS = sum((
     debug('open-by-constructor', 'files,scopes', './init-opens', 'init-opens libinit-c.so libinit-d.so libinit-e.so libinit-f.so libinit-b.so libinit-g.so'),
 ), [])
 
-CASES = STARTS + OPENS
+def real(name, run, words='all', **more):
+    return debug(f'real-{name}', words, run, '', rules=(*RULES, PROGRAM), loader=False, **more)
+
+
+NOT_SYMBOLS = 'files,libs,scopes,reloc,versions'
+REAL = sum((
+    real('bash', ['bash', '-c', ':']),
+    real('git', ['git', '--version']),
+    real('sort', ['sort', '/dev/null']),
+    real('getent', ['getent', 'passwd', 'root']),
+    real('iconv', ['iconv', '-f', 'latin1', '-t', 'utf-16', '/dev/null']),
+    real('perl', ['perl', '-MSocket', '-e', '1'], packages='perl'),
+    real('python', ['python3', '-S', '-c', 'import ctypes, ssl, sqlite3, decimal'], NOT_SYMBOLS, packages='python3'),
+    real('python-bindings', ['python3', '-S', '-c', 'import ctypes, ssl'], 'bindings', packages='python3'),
+    real('python-symbols', ['python3', '-S', '-c', 'import math, decimal'], packages='python3'),
+    real('gdb', ['gdb', '--version'], NOT_SYMBOLS, packages='gdb'),
+    real('ffmpeg-bindings', ['ffmpeg', '-version'], 'bindings', packages='ffmpeg'),
+    real('ffmpeg', ['ffmpeg', '-version'], NOT_SYMBOLS, packages='ffmpeg'),
+), [])
+
+CASES = STARTS + OPENS + REAL
