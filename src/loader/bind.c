@@ -93,10 +93,10 @@ bool ldx_bind(struct ldx_object *o, uint64_t symidx, uint32_t flags, struct ldx_
     prefer_protected(o, &r);
   if (r.pinned && !ldx_self.starting && ldx_tracing(LDX_DEBUG_BINDINGS))
     ldx_debug("marking %s [%ld] as NODELETE due to unique symbol", ldx_display_name(r.object), r.object->ns->id);
-  ldx_add_dependency(o, r.object);
-  ldx_trace_binding(&r, v == STV_PROTECTED);
   if (!check_protected(o, &r, d))
     return false;
+  ldx_add_dependency(o, r.object);
+  ldx_trace_binding(&r, v == STV_PROTECTED);
   out->sym = r.sym;
   out->object = r.object;
   if (r.object->overridden)

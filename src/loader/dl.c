@@ -63,13 +63,15 @@ static void trace_opened(const struct ldx_object *o) {
 /* What comes after a load, or instead of it. An object becomes global when its constructors have run. */
 static bool finish_open(struct ldx_object *o, int mode, bool fresh, struct ldx_diag *d) {
   struct ldx_load l = {.ns = o->ns, .diag = d, .root = o};
+  o->opens++;
+  if (!fresh)
+    trace_opened(o);
+  if (!fresh && (mode & RTLD_NODELETE) && !o->nodelete && ldx_tracing(LDX_DEBUG_FILES))
+    ldx_debug("marking %s [%ld] as NODELETE", ldx_display_name(o), o->ns->id);
   if (mode & RTLD_NODELETE)
     o->nodelete = true;
-  o->opens++;
   if (fresh)
     ldx_run_constructors(o->init_order.at, o->init_order.count);
-  else
-    trace_opened(o);
   bool ok = !(mode & RTLD_GLOBAL) || o->global || ldx_add_global(&l);
   if (fresh)
     trace_opened(o);

@@ -88,13 +88,13 @@ static struct ldx_object *map_found(struct ldx_load *l, struct ldx_library_file 
   o = ldx_map_file(l, f, &st, name, LDX_LIBRARY);
   if (!o)
     return NULL;
-  ldx_trace_mapped(o);
   if (!l->startup && (o->dyn.flags_1 & DF_1_NOOPEN)) {
     ldx_fail(l->diag, LDX_DIAG_LOAD, 0, name, "shared object cannot be dlopen()ed");
     ldx_unmap_object(o);
     ldx_object_free(&ldx_self.heap, o);
     return NULL;
   }
+  ldx_trace_mapped(o);
   return enter_load(l, o, name, loader) ? o : NULL;
 }
 
