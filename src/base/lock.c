@@ -23,10 +23,17 @@ int ldx_rlock_mine(const struct ldx_rlock *l) {
   return l->depth && __atomic_load_n(&l->owner, __ATOMIC_RELAXED) == ldx_thread_pointer();
 }
 
+static int32_t this_process(const struct ldx_rlock *l) {
+  int32_t p = __atomic_load_n(l->process, __ATOMIC_RELAXED);
+  if (!p)
+    __atomic_store_n(l->process, p = (int32_t)sys_getpid(), __ATOMIC_RELAXED);
+  return p;
+}
+
 /* True when the lock was taken over from a process that is not this one. */
 static bool take_over(struct ldx_rlock *l) {
-  int32_t self = (int32_t)sys_getpid(), holder = __atomic_load_n(&l->pid, __ATOMIC_RELAXED);
-  if (!l->watch_fork || holder == self || !holder ||
+  int32_t self = l->process ? this_process(l) : 0, holder = __atomic_load_n(&l->pid, __ATOMIC_RELAXED);
+  if (!l->process || holder == self || !holder ||
       !__atomic_compare_exchange_n(&l->pid, &holder, self, false, __ATOMIC_ACQUIRE, __ATOMIC_RELAXED))
     return false;
   l->depth = 0;
@@ -48,8 +55,8 @@ void ldx_rlock_enter(struct ldx_rlock *l) {
     if (!__atomic_compare_exchange_n(&l->word, &free, 1, false, __ATOMIC_ACQUIRE, __ATOMIC_RELAXED))
       wait_for(l);
     __atomic_store_n(&l->owner, ldx_thread_pointer(), __ATOMIC_RELAXED);
-    if (l->watch_fork)
-      __atomic_store_n(&l->pid, (int32_t)sys_getpid(), __ATOMIC_RELAXED);
+    if (l->process)
+      __atomic_store_n(&l->pid, this_process(l), __ATOMIC_RELAXED);
   }
   l->depth++;
 }

@@ -12,15 +12,15 @@ uintptr_t ldx_thread_pointer(void);
 void ldx_futex_lock(uint32_t *word);
 void ldx_futex_unlock(uint32_t *word);
 
-/* In the child of fork the holder may not exist: with `watch_fork` the lock notes its holder's process, and who
- * waits in vain for a holder of another process takes the lock over. (A vfork child shares its parent's memory;
- * its waits end because the parent's threads run on.) */
+/* In the child of fork the holder may not exist: with `process` the lock notes its holder's process, and who waits in
+ * vain for a holder of another process takes the lock over. The word that says which process this is lies in a page
+ * that the kernel clears for the child of fork; a vfork child shares it, and waits for its parent's threads. */
 struct ldx_rlock {
   uint32_t word;
   uint32_t depth;
   uintptr_t owner;
-  int32_t pid; /* of the holder, with watch_fork */
-  bool watch_fork;
+  int32_t pid;      /* of the holder, with process */
+  int32_t *process; /* NULL: not watched */
 };
 
 void ldx_rlock_enter(struct ldx_rlock *l);

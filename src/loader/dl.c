@@ -3,6 +3,7 @@
 
 #include <dlfcn.h>
 #include <string.h>
+#include <sys/mman.h>
 
 #include "base/sys.h"
 #include "loader/error.h"
@@ -187,8 +188,13 @@ static struct ldx_object *outermost_loader(struct ldx_object *o) {
   return o;
 }
 
+/* Without a version the default one is meant; LD_DYNAMIC_WEAK counts here too. */
+static uint32_t lookup_flags(const void *version) {
+  return (version ? 0u : LDX_SYM_NEWEST) | (ldx_self.options.dynamic_weak ? LDX_SYM_STRONG : 0u);
+}
+
 /* The scope a handle stands for, and where in it to start. */
-static bool scope_of(void *handle, struct ldx_object *from, struct ldx_scope_slot ***scope,
+static bool scope_of(void *handle, const void *caller, struct ldx_object *from, struct ldx_scope_slot ***scope,
                      struct ldx_scope_slot **local, struct ldx_sym_request *r, struct ldx_diag *d) {
   if (handle == RTLD_DEFAULT) {
     *scope = from->scope;
@@ -201,7 +207,7 @@ static bool scope_of(void *handle, struct ldx_object *from, struct ldx_scope_slo
     return true;
   }
   struct ldx_object *top = outermost_loader(from);
-  if (from == ldx_self.base.program && !ldx_object_at((uintptr_t)__builtin_return_address(0)))
+  if (from->kind == LDX_PROGRAM && ldx_object_at((uintptr_t)caller) != from)
     return ldx_fail(d, LDX_DIAG_LOAD, 0, from->map.l_name, "RTLD_NEXT used in code not dynamically loaded");
   local[0] = &top->searchlist;
   r->skip = from;
@@ -214,12 +220,12 @@ static void *find(void *handle, const char *name, const char *version, const voi
   struct ldx_sym_request r = {.name = elf_name(name),
                               .version = version ? &v : NULL,
                               .from = from,
-                              .flags = version ? 0 : LDX_SYM_NEWEST,
+                              .flags = lookup_flags(version),
                               .tried = ldx_symbol_trace()};
   struct ldx_scope_slot **scope, *local[2] = {0};
   void *value = NULL;
   uint64_t reader = ldx_reader_enter();
-  if (scope_of(handle, from, &scope, local, &r, d)) {
+  if (scope_of(handle, caller, from, &scope, local, &r, d)) {
     if (ldx_find_symbol(scope, &r)) {
       value = value_of(r.object, r.sym);
       if (handle == RTLD_DEFAULT)
@@ -262,7 +268,7 @@ struct ldx_object *ldx_guest_lookup(const char *name, struct ldx_object *from, c
   struct ldx_sym_request r = {.name = elf_name(name),
                               .version = version ? &v : NULL,
                               .from = from,
-                              .flags = version ? 0 : LDX_SYM_NEWEST,
+                              .flags = lookup_flags(version),
                               .tried = ldx_symbol_trace()};
   struct ldx_scope_slot *local[2] = {from->searchlist.list ? &from->searchlist : &from->self, NULL};
   if (ldx_find_symbol(local, &r)) {
@@ -308,7 +314,19 @@ void ldx_tls_static_info(size_t *size, size_t *align) {
   *align = ldx_self.tls.static_align;
 }
 
+/* With a second thread, fork may leave a lock held by nobody. A kernel before 4.14 cannot clear the page: then
+ * nothing is taken over. */
+static void watch_forks(void) {
+  enum { MADV_WIPEONFORK_ = 18 };
+  if (ldx_self.lock.process)
+    return;
+  long page = sys_mmap(NULL, LDX_PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  if (!ldx_sys_failed(page) && !ldx_sys_failed(sys_madvise((void *)page, LDX_PAGE, MADV_WIPEONFORK_)))
+    ldx_self.lock.process = ldx_self.tls.lock.process = ldx_self.base_unique.lock.process = (int32_t *)page;
+}
+
 void *ldx_allocate_tls(void *tcb) {
+  watch_forks();
   void *raw = NULL, *p = tcb ? tcb : ldx_tls_new_storage(&ldx_self.tls, &raw);
   if (!p || !ldx_tls_new_dtv(&ldx_self.tls, p)) {
     ldx_delete(raw);

@@ -67,7 +67,8 @@ static void print_objects(const struct ldx_load *l, const struct ldx_object_list
     return;
   }
   uint32_t i = 0;
-  while (order->at[i] != l->root) /* what it filters stands before the program, and is not shown */
+  while (i < order->count &&
+         order->at[i] != l->root) /* what it filters stands before the program, and is not shown */
     i++;
   for (i += !ldx_self.options.list_program; i < order->count; i++)
     print_object(order->at[i]);

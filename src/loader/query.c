@@ -62,11 +62,8 @@ int ldx_dladdr1(const void *addr, void *info, void **extra, int flags) {
 
 int ldx_dladdr(const void *addr, void *info) { return ldx_dladdr1(addr, info, NULL, 0); }
 
-int ldx_dl_iterate_phdr(int (*callback)(void *info, size_t size, void *data), void *data) {
+static int iterate(int (*callback)(void *info, size_t size, void *data), void *data, const struct ldx_namespace *ns) {
   int r = 0;
-  uint64_t reader = ldx_reader_enter();
-  struct ldx_object *from = ldx_object_at((uintptr_t)__builtin_return_address(0));
-  struct ldx_namespace *ns = from && from->ns ? from->ns : &ldx_self.base;
   for (struct ldx_object *o = __atomic_load_n(&ns->first, __ATOMIC_ACQUIRE); o && !r;
        o = __atomic_load_n(&o->map.l_next, __ATOMIC_ACQUIRE)) {
     if (o->removed)
@@ -81,6 +78,31 @@ int ldx_dl_iterate_phdr(int (*callback)(void *info, size_t size, void *data), vo
                                 .dlpi_tls_data = ldx_guest_tls_soft(o)};
     r = callback(&info, sizeof info, data);
   }
+  return r;
+}
+
+/* A callback may leave by an exception or by its thread's end. Unwinders ask a frame's personality routine (Itanium
+ * C++ ABI 1.6); this one only ends the reader. An outer reader can be nothing but another iteration. */
+int ldx_iteration_unwound(int version, int actions) __attribute__((used));
+int ldx_iteration_unwound(int version, int actions) {
+  enum { CLEANUP_PHASE = 2, CONTINUE_UNWIND = 8 };
+  struct ldx_thread *th = ldx_thread_self();
+  (void)version;
+  if ((actions & CLEANUP_PHASE) && th && --th->iterating == 0)
+    ldx_reader_leave(0);
+  return CONTINUE_UNWIND;
+}
+
+int ldx_dl_iterate_phdr(int (*callback)(void *info, size_t size, void *data), void *data) {
+  __asm__ volatile(".cfi_personality 0x1b, ldx_iteration_unwound" ::); /* PC-relative, 4 bytes */
+  struct ldx_thread *th = ldx_thread_self();
+  uint64_t reader = ldx_reader_enter();
+  struct ldx_object *from = ldx_object_at((uintptr_t)__builtin_return_address(0));
+  if (th)
+    th->iterating++;
+  int r = iterate(callback, data, from && from->ns ? from->ns : &ldx_self.base);
+  if (th)
+    th->iterating--;
   ldx_reader_leave(reader);
   return r;
 }
@@ -158,20 +180,22 @@ int ldx_guest_serinfo(struct ldx_object *o, void *info, bool counting) {
   return 0;
 }
 
+/* RTLD_DI_* of dlinfo(3) */
+enum {
+  LMID = 1,
+  LINKMAP,
+  CONFIGADDR,
+  SERINFO,
+  SERINFOSIZE,
+  ORIGIN,
+  PROFILENAME,
+  PROFILEOUT,
+  TLS_MODID,
+  TLS_DATA,
+  PHDR
+};
+
 static bool info_of(struct ldx_object *o, int request, void *arg, struct ldx_diag *d, int *result) {
-  enum {
-    LMID = 1,
-    LINKMAP,
-    CONFIGADDR,
-    SERINFO,
-    SERINFOSIZE,
-    ORIGIN,
-    PROFILENAME,
-    PROFILEOUT,
-    TLS_MODID,
-    TLS_DATA,
-    PHDR
-  };
   switch (request) {
   case LMID:
     *(long *)arg = o->ns->id;
@@ -204,9 +228,12 @@ int ldx_dlinfo(void *handle, int request, void *arg) {
   ldx_clear_error();
   struct ldx_diag d = {.heap = &ldx_self.heap};
   int result = 0;
-  ldx_rlock_enter(&ldx_self.lock);
+  bool searches = request == SERINFO || request == SERINFOSIZE || request == ORIGIN;
+  if (searches)
+    ldx_rlock_enter(&ldx_self.lock);
   bool ok = info_of(handle, request, arg, &d, &result);
-  ldx_rlock_leave(&ldx_self.lock);
+  if (searches)
+    ldx_rlock_leave(&ldx_self.lock);
   if (ok)
     return result;
   ldx_set_error(&d);

@@ -340,7 +340,6 @@ static struct ldx_handoff *run_program(struct ldx_load *l) {
   if (!o->entry || !elf_at_memory(&o->image, o->entry - o->map.l_addr, 1, PF_X))
     ldx_die_text("%s: no entry point", ldx_self.program_name);
   ldx_self.starting = false;
-  ldx_self.lock.watch_fork = ldx_self.tls.lock.watch_fork = ldx_self.base_unique.lock.watch_fork = true;
   o->opens = 1;
   if (l->ns->libc)
     glibc_early_init(&ldx_self.glibc, l->ns->libc, true);

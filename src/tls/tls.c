@@ -177,6 +177,7 @@ static void forget_thread(struct ldx_tls *t, struct ldx_thread *th) {
   th->error = (struct ldx_error_state){0};
   th->catcher = NULL;
   th->reader_epoch = 0;
+  th->iterating = 0;
 }
 
 void ldx_tls_init_thread(struct ldx_tls *t, void *tcb) {

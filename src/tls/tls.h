@@ -63,6 +63,7 @@ struct ldx_thread {
   struct ldx_error_state error;
   void *catcher;         /* innermost struct ldx_catcher */
   uint64_t reader_epoch; /* 0: not inside a lock-free reader */
+  uint32_t iterating;    /* calls of dl_iterate_phdr it is in */
 };
 
 struct ldx_tls {
