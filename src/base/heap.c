@@ -27,9 +27,10 @@ static unsigned class_above(size_t size) {
   return cls + (class_size(cls) < size) + (class_size(cls + 1) < size);
 }
 
+/* size >= class_size(0) */
 static unsigned class_below(size_t size) {
-  unsigned cls = class_above(size);
-  return class_size(cls) == size ? cls : cls - 1;
+  unsigned log = 63 - (unsigned)__builtin_clzl(size);
+  return 2 * (log - MIN_SHIFT) + (size >> (log - 1) & 1);
 }
 
 static void *map_pages(size_t size) {

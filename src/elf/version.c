@@ -55,29 +55,35 @@ bool elf_next_need(const struct elf_image *im, const struct elf_dynamic *d, stru
   return true;
 }
 
+static bool enter_def(const struct elf_image *im, const struct elf_dynamic *d, struct elf_def_walk *w) {
+  w->started = true;
+  w->entry = value(d, ELF_DT_VERDEF);
+  w->left = d->info[ELF_DT_VERDEFNUM] ? value(d, ELF_DT_VERDEFNUM) : UINT64_MAX;
+  w->room = elf_room(im, w->entry);
+  w->at = (const uint8_t *)(im->bias + w->entry);
+  return w->entry;
+}
+
 bool elf_next_def(const struct elf_image *im, const struct elf_dynamic *d, struct elf_def_walk *w,
                   struct elf_def *out, enum elf_error *error) {
   *error = ELF_OK;
-  if (!w->started) {
-    w->started = true;
-    w->entry = value(d, ELF_DT_VERDEF);
-    w->left = d->info[ELF_DT_VERDEFNUM] ? value(d, ELF_DT_VERDEFNUM) : UINT64_MAX;
-    if (!w->entry)
-      return false;
-  }
-  if (!w->left)
+  if ((!w->started && !enter_def(im, d, w)) || !w->left)
     return false;
-  const Elf64_Verdef *vd = w->entry % 4 ? NULL : elf_at(im, w->entry, sizeof *vd);
-  if (!vd || vd->vd_version != 1)
+  const Elf64_Verdef *vd = (const Elf64_Verdef *)w->at;
+  if (w->entry % 4 || w->room < sizeof *vd || vd->vd_version != 1)
     return damaged(error);
-  const Elf64_Verdaux *a = elf_at(im, w->entry + vd->vd_aux, sizeof *a);
-  if (!a || vd->vd_aux % 4 || !vd->vd_cnt || !(out->name = elf_string(d, a->vda_name)))
+  const Elf64_Verdaux *a = (const Elf64_Verdaux *)(w->at + vd->vd_aux);
+  if (vd->vd_aux % 4 || !ldx_range_ok(w->room, vd->vd_aux, 1, sizeof *a) || !vd->vd_cnt ||
+      !(out->name = elf_string(d, a->vda_name)))
     return damaged(error);
   out->hash = vd->vd_hash;
   out->index = vd->vd_ndx & ELF_VERSYM_INDEX;
   out->base = vd->vd_flags & VER_FLG_BASE;
   out->weak = vd->vd_flags & VER_FLG_WEAK;
-  w->left = vd->vd_next ? w->left - 1 : 0;
-  w->entry += vd->vd_next;
+  uint64_t next = vd->vd_next < w->room ? vd->vd_next : w->room;
+  w->left = next ? w->left - 1 : 0;
+  w->entry += next;
+  w->at += next;
+  w->room -= next;
   return true;
 }

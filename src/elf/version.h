@@ -29,8 +29,9 @@ struct elf_need_walk {
   bool started;
 };
 struct elf_def_walk {
-  uint64_t entry;
-  uint64_t left;
+  uint64_t entry, left;
+  const uint8_t *at; /* the entry in memory */
+  uint64_t room;     /* bytes from there to the end of the file-backed segment */
   bool started;
 };
 

@@ -65,8 +65,12 @@ static bool is_default_version(const struct ldx_object *o, const Elf64_Sym *s) {
   return !(elf_versym(&o->dyn.sym, (uint64_t)(s - o->dyn.sym.sym)) & ELF_VERSYM_HIDDEN);
 }
 
-/* All names of the table begin in one of two ways; most of libc's do not. */
-static bool may_be_loaders(const char *name) { return name[0] == '_' || (name[0] == 'd' && name[1] == 'l'); }
+/* The names of the table begin with dl, _d, _r or __t; most of libc's do not. */
+static bool may_be_loaders(const char *name) {
+  if (name[0] == 'd')
+    return name[1] == 'l';
+  return name[0] == '_' && (name[1] == 'd' || name[1] == 'r' || (name[1] == '_' && name[2] == 't'));
+}
 
 uintptr_t ldx_override(struct ldx_object *definer, const Elf64_Sym *sym) {
   const char *name = elf_symbol_name(&definer->dyn.sym, sym);

@@ -87,10 +87,17 @@ void ldx_set_auxv(struct ldx_args *a, uint64_t type, uint64_t value) {
       v->a_un.a_val = value;
 }
 
+/* Strings of the first stack lie close together: four bytes can be read of the shortest. */
+static uint32_t first_four(const char *s) {
+  uint32_t v;
+  memcpy(&v, s, sizeof v);
+  return v;
+}
+
 const char *ldx_getenv(const struct ldx_args *a, const char *name) {
   size_t n = strlen(name);
   for (char **e = a->envp; *e; e++)
-    if ((*e)[0] == name[0] && (*e)[1] == name[1] && !strncmp(*e, name, n) && (*e)[n] == '=')
+    if (n >= 4 && first_four(*e) == first_four(name) && !strncmp(*e, name, n) && (*e)[n] == '=')
       return *e + n + 1;
   return NULL;
 }

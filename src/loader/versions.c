@@ -17,50 +17,67 @@ static bool is_missing(const struct ldx_load *l, const char *file) {
   return false;
 }
 
-/* Versions that only a missing library would have do not count: references to them are told without. */
-static bool highest_index(struct ldx_load *l, struct ldx_object *o, uint32_t *high) {
-  enum elf_error e;
-  struct elf_need_walk nw = {0};
-  struct elf_def_walk dw = {0};
-  struct elf_need need;
-  struct elf_def def;
-  *high = 0;
-  while (elf_next_need(&o->image, &o->dyn, &nw, &need, &e))
-    if (!ldx_listing() || !is_missing(l, need.file))
-      *high = need.index > *high ? need.index : *high;
-  if (e)
-    return damaged(l, o, e);
-  while (elf_next_def(&o->image, &o->dyn, &dw, &def, &e))
-    *high = def.index > *high ? def.index : *high;
-  return !e || damaged(l, o, e);
+/* The entry of an index; the table grows as indices come. NULL: out of memory. */
+static struct ldx_version *entry(struct ldx_object *o, uint32_t index, uint32_t *room) {
+  if (index >= *room) {
+    uint32_t more = index + 1 > 2 * *room ? index + 1 : 2 * *room;
+    struct ldx_version *v = ldx_new(more * sizeof *v);
+    if (!v)
+      return NULL;
+    if (o->versions)
+      memcpy(v, o->versions, *room * sizeof *v);
+    ldx_delete(o->versions);
+    o->versions = v;
+    *room = more;
+  }
+  if (index >= o->version_count)
+    o->version_count = index + 1;
+  return &o->versions[index];
 }
 
-static void fill(struct ldx_object *o, uint32_t high) {
+/* In a list: versions that only a missing library would have take indices below the others', and no more. */
+static void add_missing(struct ldx_load *l, struct ldx_object *o) {
+  enum elf_error e;
+  struct elf_need_walk w = {0};
+  struct elf_need n;
+  while (elf_next_need(&o->image, &o->dyn, &w, &n, &e))
+    if (n.index < o->version_count && is_missing(l, n.file))
+      o->versions[n.index] = (struct ldx_version){n.name, n.hash, n.hidden, n.file};
+}
+
+static uint32_t likely_count(const struct elf_dynamic *d) {
+  const Elf64_Dyn *defs = d->info[ELF_DT_VERDEFNUM];
+  return 8 + (defs && defs->d_un.d_val < 4096 ? (uint32_t)defs->d_un.d_val : 0);
+}
+
+bool ldx_read_versions(struct ldx_load *l, struct ldx_object *o) {
   enum elf_error e;
   struct elf_need_walk nw = {0};
   struct elf_def_walk dw = {0};
   struct elf_need n;
   struct elf_def d;
-  while (elf_next_need(&o->image, &o->dyn, &nw, &n, &e))
-    if (n.index <= high)
-      o->versions[n.index] = (struct ldx_version){n.name, n.hash, n.hidden, n.file};
-  while (elf_next_def(&o->image, &o->dyn, &dw, &d, &e))
-    if (!d.base)
-      o->versions[d.index] = (struct ldx_version){d.name, d.hash, false, NULL};
-}
-
-bool ldx_read_versions(struct ldx_load *l, struct ldx_object *o) {
-  uint32_t high;
+  struct ldx_version *v = NULL;
   if (o->versions || (!o->dyn.info[ELF_DT_VERNEED] && !o->dyn.info[ELF_DT_VERDEF]))
     return true;
-  if (!highest_index(l, o, &high))
-    return false;
-  o->versions = ldx_new((high + 1) * sizeof *o->versions);
-  if (!o->versions)
-    return ldx_fail(l->diag, LDX_DIAG_LOAD, 12, ldx_display_name(o), "cannot allocate version reference table");
-  o->version_count = high + 1;
-  fill(o, high);
-  return true;
+  uint32_t room = 0;
+  bool ok = entry(o, likely_count(&o->dyn) - 1, &room);
+  o->version_count = ok ? 1 : 0;
+  while (ok && elf_next_need(&o->image, &o->dyn, &nw, &n, &e)) {
+    if (ldx_listing() && is_missing(l, n.file))
+      continue; /* add_missing's */
+    if ((ok = (v = entry(o, n.index, &room))))
+      *v = (struct ldx_version){n.name, n.hash, n.hidden, n.file};
+  }
+  if (ok && e)
+    return damaged(l, o, e);
+  while (ok && elf_next_def(&o->image, &o->dyn, &dw, &d, &e))
+    if ((ok = (v = entry(o, d.index, &room))) && !d.base)
+      *v = (struct ldx_version){d.name, d.hash, false, NULL};
+  if (ok && e)
+    return damaged(l, o, e);
+  if (ok && ldx_listing())
+    add_missing(l, o);
+  return ok || ldx_fail(l->diag, LDX_DIAG_LOAD, 12, ldx_display_name(o), "cannot allocate version reference table");
 }
 
 /* Not an error: the library was built without versions, or the need is weak. Worded as the system loader does. */

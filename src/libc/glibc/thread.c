@@ -33,7 +33,7 @@ static void register_robust(const struct glibc_state *g, char *tcb) {
 
 static bool rseq_wanted(char *const *envp) {
   for (; *envp; envp++)
-    if (!strncmp(*envp, "GLIBC_TUNABLES=", 15) && ldx_find_text(*envp, "glibc.pthread.rseq=0"))
+    if (**envp == 'G' && !strncmp(*envp, "GLIBC_TUNABLES=", 15) && ldx_find_text(*envp, "glibc.pthread.rseq=0"))
       return false;
   return true;
 }

@@ -168,7 +168,7 @@ void glibc_set_tunables(const struct glibc_state *g, struct ldx_heap *heap, char
     return;
   }
   for (char *const *e = envp; *e; e++)
-    if (!strncmp(*e, "GLIBC_TUNABLES=", 15))
+    if (**e == 'G' && !strncmp(*e, "GLIBC_TUNABLES=", 15))
       parse_list(&t, *e + 15);
   for (char *const *e = envp; *e; e++)
     if (!strncmp(*e, "MALLOC_", 7) || !strncmp(*e, "LD_", 3))
