@@ -119,6 +119,7 @@ struct ldx_process {
   uint64_t adds, subs; /* objects ever added and removed */
   uint64_t serial;
   bool starting;                  /* the program's own objects are being loaded: they stay for good */
+  uintptr_t heap_break;           /* stack.c */
   bool entering;                  /* the program's own constructors run */
   bool finishing;                 /* the process is exiting */
   bool collecting, collect_again; /* unload.c: a round runs; another is wanted */

@@ -6,6 +6,7 @@
 #include "base/sys.h"
 #include "elf/notes.h"
 #include "loader/load.h"
+#include "loader/stack.h"
 
 static int protection(uint32_t flags) {
   return (flags & PF_R ? PROT_READ : 0) | (flags & PF_W ? PROT_WRITE : 0) | (flags & PF_X ? PROT_EXEC : 0);
@@ -186,7 +187,7 @@ static void rebase_headers(struct elf_image *im, const Elf64_Phdr *from, const E
 
 /* Near the heap is where the kernel puts a position-independent program. */
 static uintptr_t program_hint(const struct elf_image *im) {
-  uintptr_t brk = (uintptr_t)LDX_SYS(SYS_brk, 0, 0, 0, 0, 0, 0);
+  uintptr_t brk = ldx_break();
   uintptr_t below = ldx_align_down(brk - (im->end - im->start), im->max_align);
   return brk > 0x500000000000 && brk < 0x7f0000000000 ? below : 0;
 }

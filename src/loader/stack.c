@@ -130,9 +130,15 @@ struct mm_map {
   uint32_t auxv_size, exe_fd;
 };
 
+uintptr_t ldx_break(void) {
+  if (!ldx_self.heap_break)
+    ldx_self.heap_break = (uintptr_t)LDX_SYS(SYS_brk, 0, 0, 0, 0, 0, 0);
+  return ldx_self.heap_break;
+}
+
 /* The heap begins behind the program. A position-independent program was mapped below the heap that ldx has. */
 static uint64_t heap_start(const struct ldx_args *a, const struct elf_image *im) {
-  uint64_t brk = (uint64_t)LDX_SYS(SYS_brk, 0, 0, 0, 0, 0, 0), end = im->bias + im->end;
+  uint64_t brk = ldx_break(), end = im->bias + im->end;
   if (im->bias || !a->auxv.random)
     return brk;
   uint64_t pages = a->auxv.random[0] | (uint64_t)(a->auxv.random[1] & 0x1f) << 8; /* the kernel's 32 MiB */

@@ -10,6 +10,8 @@ void ldx_shift_arguments(struct ldx_args *a, int n);
 void ldx_set_auxv(struct ldx_args *a, uint64_t type, uint64_t value);
 /* Replaces argv[0], keeping the strings adjacent, as /proc/self/cmdline shows them. */
 void ldx_set_argv0(struct ldx_args *a, const char *argv0);
+/* Where the kernel put the heap of ldx, before anybody moves it. */
+uintptr_t ldx_break(void);
 /* Tells the kernel where the program's code and arguments are (/proc/self/cmdline, stat, auxv). Best effort. */
 void ldx_tell_kernel(const struct ldx_args *a, const struct elf_image *im);
 /* The value of an environment variable, or NULL. */
