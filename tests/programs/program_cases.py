@@ -3,6 +3,7 @@
 import dlfcn_cases
 import edge_cases
 import init_cases
+import lifetime_cases
 import process_cases
 import relocation_cases
 import search_cases
@@ -11,4 +12,4 @@ import thread_cases
 import tls_cases
 
 CASES = process_cases.CASES + relocation_cases.CASES + symbol_cases.CASES + tls_cases.CASES + init_cases.CASES + \
-    dlfcn_cases.CASES + search_cases.CASES + thread_cases.CASES + edge_cases.CASES
+    dlfcn_cases.CASES + search_cases.CASES + thread_cases.CASES + edge_cases.CASES + lifetime_cases.CASES
