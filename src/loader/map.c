@@ -89,10 +89,12 @@ static bool map_segment(struct mapping *m, uint32_t i) {
   uint64_t start = ldx_align_down(s->vaddr, LDX_PAGE), end = ldx_align_up(s->vaddr + s->filesz, LDX_PAGE);
   void *where = (void *)(im->bias + start);
   long r = 0;
-  bool in_place =
-      i == 0 || s->filesz == 0 ||
-      (s->vaddr - s->offset == first->vaddr - first->offset && s->flags == first->flags && !(s->flags & PF_W));
-  if (!in_place) { /* mmap also where mprotect would do: valgrind and others learn of code by mappings */
+  if (i == 0 || s->filesz == 0)
+    ;
+  else if (s->vaddr - s->offset == first->vaddr - first->offset && !(s->flags & PF_W)) {
+    if (s->flags != first->flags)
+      r = sys_mprotect(where, end - start, protection(s->flags));
+  } else {
     /* a small data segment is relocated all over: one call instead of a fault a page */
     int populate = (s->flags & PF_W) && end - start <= POPULATE_PAGES * LDX_PAGE ? MAP_POPULATE : 0;
     r = sys_mmap(where, end - start, protection(s->flags), MAP_PRIVATE | MAP_FIXED | populate, m->fd,
