@@ -164,6 +164,19 @@ void ldx_heap_free(struct ldx_heap *h, void *p) {
   leave(h);
 }
 
+bool ldx_heap_grow(struct ldx_heap *h, void **array, size_t *room, size_t item, size_t first) {
+  size_t more = *room ? *room * 2 : first;
+  void *p = ldx_heap_alloc(h, more * item);
+  if (!p)
+    return false;
+  if (*room)
+    memcpy(p, *array, *room * item);
+  ldx_heap_free(h, *array);
+  *array = p;
+  *room = more;
+  return true;
+}
+
 void ldx_heap_seed(struct ldx_heap *h, void *mem, size_t size) {
   h->chunk = mem;
   h->chunk_end = h->chunk + size;

@@ -6,6 +6,7 @@
 #ifndef LDX_BASE_HEAP_H
 #define LDX_BASE_HEAP_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -21,6 +22,9 @@ struct ldx_heap {
 void *ldx_heap_alloc(struct ldx_heap *h, size_t size);
 void *ldx_heap_alloc_aligned(struct ldx_heap *h, size_t size, size_t align);
 void ldx_heap_free(struct ldx_heap *h, void *p);
+/* Makes an array of `item`-byte elements, full with *room of them, larger: twice, or `first` at the start. False when
+ * out of memory, and the array is as it was. */
+bool ldx_heap_grow(struct ldx_heap *h, void **array, size_t *room, size_t item, size_t first);
 /* Gives the heap its first memory (zeroed, aligned to 16), so that start-up needs no system call for it. */
 void ldx_heap_seed(struct ldx_heap *h, void *mem, size_t size);
 /* In the child of fork the lock's holder may be gone, in the middle of its work. */

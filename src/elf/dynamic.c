@@ -39,16 +39,12 @@ int elf_dynamic_index(int64_t tag) {
   }
 }
 
-static uint64_t value(const struct elf_dynamic *d, int index) {
-  return d->info[index] ? d->info[index]->d_un.d_val : 0;
-}
-
 const char *elf_string(const struct elf_dynamic *d, uint64_t off) {
   return off < d->sym.strsz ? d->sym.str + off : NULL;
 }
 
 const char *elf_dynamic_string(const struct elf_dynamic *d, int index) {
-  return d->info[index] ? elf_string(d, value(d, index)) : NULL;
+  return d->info[index] ? elf_string(d, elf_dynamic_value(d, index)) : NULL;
 }
 
 static enum elf_error read_tags(const struct elf_image *im, struct elf_dynamic *out) {
@@ -68,10 +64,10 @@ static enum elf_error read_tags(const struct elf_image *im, struct elf_dynamic *
 }
 
 static enum elf_error read_strings(const struct elf_image *im, struct elf_dynamic *out) {
-  uint64_t size = value(out, DT_STRSZ);
+  uint64_t size = elf_dynamic_value(out, DT_STRSZ);
   if (!out->info[DT_STRTAB])
     return size ? ELF_BAD_STRTAB : ELF_OK;
-  const char *s = elf_at(im, value(out, DT_STRTAB), size);
+  const char *s = elf_at(im, elf_dynamic_value(out, DT_STRTAB), size);
   if (!s || !size || s[size - 1])
     return ELF_BAD_STRTAB;
   out->sym.str = s;
@@ -83,8 +79,8 @@ static enum elf_error read_strings(const struct elf_image *im, struct elf_dynami
 static enum elf_error read_symbols(const struct elf_image *im, struct elf_dynamic *out) {
   if (!out->info[DT_SYMTAB])
     return ELF_OK;
-  uint64_t addr = value(out, DT_SYMTAB);
-  if (addr % 8 || (out->info[DT_SYMENT] && value(out, DT_SYMENT) != sizeof(Elf64_Sym)) || !out->sym.str)
+  uint64_t addr = elf_dynamic_value(out, DT_SYMTAB);
+  if (addr % 8 || (out->info[DT_SYMENT] && elf_dynamic_value(out, DT_SYMENT) != sizeof(Elf64_Sym)) || !out->sym.str)
     return ELF_BAD_SYMTAB;
   out->sym.sym = elf_at(im, addr, sizeof(Elf64_Sym));
   if (!out->sym.sym)
@@ -92,7 +88,7 @@ static enum elf_error read_symbols(const struct elf_image *im, struct elf_dynami
   uint64_t n = elf_room(im, addr) / sizeof(Elf64_Sym);
   out->sym.nsym = n > UINT32_MAX ? UINT32_MAX : (uint32_t)n;
   if (out->info[ELF_DT_VERSYM]) {
-    addr = value(out, ELF_DT_VERSYM);
+    addr = elf_dynamic_value(out, ELF_DT_VERSYM);
     out->sym.versym = addr % 2 ? NULL : elf_at(im, addr, sizeof(Elf64_Half));
     if (!out->sym.versym)
       return ELF_BAD_VERSIONS;
@@ -102,7 +98,7 @@ static enum elf_error read_symbols(const struct elf_image *im, struct elf_dynami
 }
 
 static enum elf_error read_gnu_hash(const struct elf_image *im, struct elf_dynamic *out) {
-  uint64_t addr = value(out, ELF_DT_GNU_HASH), room = elf_room(im, addr);
+  uint64_t addr = elf_dynamic_value(out, ELF_DT_GNU_HASH), room = elf_room(im, addr);
   const uint32_t *h = addr % 8 ? NULL : elf_at(im, addr, 16);
   if (!h)
     return ELF_BAD_HASH;
@@ -125,7 +121,7 @@ static enum elf_error read_gnu_hash(const struct elf_image *im, struct elf_dynam
 }
 
 static enum elf_error read_sysv_hash(const struct elf_image *im, struct elf_dynamic *out) {
-  uint64_t addr = value(out, DT_HASH), room = elf_room(im, addr);
+  uint64_t addr = elf_dynamic_value(out, DT_HASH), room = elf_room(im, addr);
   const uint32_t *h = addr % 4 ? NULL : elf_at(im, addr, 8);
   if (!h || (8 + ((uint64_t)h[0] + h[1]) * 4) > room || !h[0])
     return ELF_BAD_HASH;
@@ -167,25 +163,27 @@ static enum elf_error cut_jmprel(struct elf_relas *rela, const struct elf_relas 
 }
 
 static enum elf_error read_relocations(const struct elf_image *im, struct elf_dynamic *out) {
-  if ((out->info[DT_RELAENT] && value(out, DT_RELAENT) != sizeof(Elf64_Rela)) ||
-      (out->info[DT_RELRENT] && value(out, DT_RELRENT) != 8) || (out->info[DT_REL] && value(out, DT_RELSZ)) ||
-      (out->info[DT_PLTREL] && value(out, DT_PLTREL) != DT_RELA))
+  if ((out->info[DT_RELAENT] && elf_dynamic_value(out, DT_RELAENT) != sizeof(Elf64_Rela)) ||
+      (out->info[DT_RELRENT] && elf_dynamic_value(out, DT_RELRENT) != 8) ||
+      (out->info[DT_REL] && elf_dynamic_value(out, DT_RELSZ)) ||
+      (out->info[DT_PLTREL] && elf_dynamic_value(out, DT_PLTREL) != DT_RELA))
     return ELF_BAD_RELOC_TABLE;
   enum elf_error e = ELF_OK;
   if (out->info[DT_RELA])
-    e = read_relas(im, value(out, DT_RELA), value(out, DT_RELASZ), &out->rela);
+    e = read_relas(im, elf_dynamic_value(out, DT_RELA), elf_dynamic_value(out, DT_RELASZ), &out->rela);
   if (!e && out->info[DT_JMPREL])
-    e = read_relas(im, value(out, DT_JMPREL), value(out, DT_PLTRELSZ), &out->jmprel);
+    e = read_relas(im, elf_dynamic_value(out, DT_JMPREL), elf_dynamic_value(out, DT_PLTRELSZ), &out->jmprel);
   if (!e)
     e = cut_jmprel(&out->rela, &out->jmprel);
   if (e)
     return e;
-  out->relative_count = value(out, ELF_DT_RELACOUNT);
+  out->relative_count = elf_dynamic_value(out, ELF_DT_RELACOUNT);
   if (out->relative_count > out->rela.count)
     return ELF_BAD_RELOC_TABLE;
-  if (out->info[DT_RELR] && value(out, DT_RELRSZ)) {
-    uint64_t size = value(out, DT_RELRSZ);
-    if (size % 8 || value(out, DT_RELR) % 8 || !(out->relr = elf_at(im, value(out, DT_RELR), size)))
+  if (out->info[DT_RELR] && elf_dynamic_value(out, DT_RELRSZ)) {
+    uint64_t size = elf_dynamic_value(out, DT_RELRSZ);
+    if (size % 8 || elf_dynamic_value(out, DT_RELR) % 8 ||
+        !(out->relr = elf_at(im, elf_dynamic_value(out, DT_RELR), size)))
       return ELF_BAD_RELOC_TABLE;
     out->relr_count = size / 8;
   }
@@ -194,10 +192,10 @@ static enum elf_error read_relocations(const struct elf_image *im, struct elf_dy
 
 static enum elf_error read_functions(const struct elf_image *im, const struct elf_dynamic *d, int array, int size,
                                      struct elf_functions *out) {
-  uint64_t bytes = value(d, size);
+  uint64_t bytes = elf_dynamic_value(d, size);
   if (!d->info[array] || !bytes)
     return ELF_OK;
-  if (bytes % 8 || value(d, array) % 8 || !(out->at = elf_at(im, value(d, array), bytes)))
+  if (bytes % 8 || elf_dynamic_value(d, array) % 8 || !(out->at = elf_at(im, elf_dynamic_value(d, array), bytes)))
     return ELF_BAD_INIT;
   out->count = bytes / 8;
   return ELF_OK;
@@ -209,22 +207,23 @@ static enum elf_error read_init(const struct elf_image *im, struct elf_dynamic *
     e = read_functions(im, out, DT_INIT_ARRAY, DT_INIT_ARRAYSZ, &out->init_array);
   if (!e)
     e = read_functions(im, out, DT_FINI_ARRAY, DT_FINI_ARRAYSZ, &out->fini_array);
-  out->init = value(out, DT_INIT);
-  out->fini = value(out, DT_FINI);
+  out->init = elf_dynamic_value(out, DT_INIT);
+  out->fini = elf_dynamic_value(out, DT_FINI);
   if ((out->init && !elf_at_memory(im, out->init, 1, PF_X)) || (out->fini && !elf_at_memory(im, out->fini, 1, PF_X)))
     return ELF_BAD_INIT;
   return e;
 }
 
 static enum elf_error read_flags(const struct elf_image *im, struct elf_dynamic *out) {
-  out->flags = value(out, DT_FLAGS);
-  out->flags_1 = value(out, ELF_DT_FLAGS_1);
-  out->gnu_flags_1 = value(out, ELF_DT_GNU_FLAGS_1);
+  out->flags = elf_dynamic_value(out, DT_FLAGS);
+  out->flags_1 = elf_dynamic_value(out, ELF_DT_FLAGS_1);
+  out->gnu_flags_1 = elf_dynamic_value(out, ELF_DT_GNU_FLAGS_1);
   out->symbolic = out->info[DT_SYMBOLIC] || out->flags & DF_SYMBOLIC;
   out->textrel = out->info[DT_TEXTREL] || out->flags & DF_TEXTREL;
   out->bind_now = out->info[DT_BIND_NOW] || out->flags & DF_BIND_NOW || out->flags_1 & DF_1_NOW;
   if (out->info[DT_PLTGOT] && out->jmprel.count) {
-    out->pltgot = value(out, DT_PLTGOT) % 8 ? NULL : elf_at_memory(im, value(out, DT_PLTGOT), 24, PF_W);
+    out->pltgot =
+        elf_dynamic_value(out, DT_PLTGOT) % 8 ? NULL : elf_at_memory(im, elf_dynamic_value(out, DT_PLTGOT), 24, PF_W);
     if (!out->pltgot) /* no room for the lazy-binding words: bind at once */
       out->bind_now = true;
   } else if (out->jmprel.count) {

@@ -60,6 +60,11 @@ int elf_dynamic_index(int64_t tag);
 /* Decodes the dynamic section of a mapped image (its bias set). */
 enum elf_error elf_read_dynamic(const struct elf_image *im, struct elf_dynamic *out);
 
+/* The value of a tag; 0 when it is absent. */
+static inline uint64_t elf_dynamic_value(const struct elf_dynamic *d, int index) {
+  return d->info[index] ? d->info[index]->d_un.d_val : 0;
+}
+
 /* The string at offset `off` of the dynamic string table; NULL when it lies outside. */
 const char *elf_string(const struct elf_dynamic *d, uint64_t off);
 /* The string a tag's value names, or NULL. */

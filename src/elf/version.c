@@ -1,9 +1,5 @@
 #include "elf/version.h"
 
-static uint64_t value(const struct elf_dynamic *d, int index) {
-  return d->info[index] ? d->info[index]->d_un.d_val : 0;
-}
-
 static bool damaged(enum elf_error *error) {
   *error = ELF_BAD_VERSIONS;
   return false;
@@ -15,8 +11,8 @@ static bool enter_need(const struct elf_image *im, const struct elf_dynamic *d, 
   const Elf64_Verneed *vn;
   if (!w->started) {
     w->started = true;
-    w->entry = value(d, ELF_DT_VERNEED);
-    w->entries_left = d->info[ELF_DT_VERNEEDNUM] ? value(d, ELF_DT_VERNEEDNUM) : UINT64_MAX;
+    w->entry = elf_dynamic_value(d, ELF_DT_VERNEED);
+    w->entries_left = d->info[ELF_DT_VERNEEDNUM] ? elf_dynamic_value(d, ELF_DT_VERNEEDNUM) : UINT64_MAX;
     w->total_left = elf_room(im, w->entry) / sizeof(Elf64_Vernaux);
     if (!w->entry || !w->entries_left)
       return false;
@@ -57,8 +53,8 @@ bool elf_next_need(const struct elf_image *im, const struct elf_dynamic *d, stru
 
 static bool enter_def(const struct elf_image *im, const struct elf_dynamic *d, struct elf_def_walk *w) {
   w->started = true;
-  w->entry = value(d, ELF_DT_VERDEF);
-  w->left = d->info[ELF_DT_VERDEFNUM] ? value(d, ELF_DT_VERDEFNUM) : UINT64_MAX;
+  w->entry = elf_dynamic_value(d, ELF_DT_VERDEF);
+  w->left = d->info[ELF_DT_VERDEFNUM] ? elf_dynamic_value(d, ELF_DT_VERDEFNUM) : UINT64_MAX;
   w->room = elf_room(im, w->entry);
   w->at = (const uint8_t *)(im->bias + w->entry);
   return w->entry;

@@ -109,15 +109,14 @@ struct ldx_process {
 
   struct ldx_namespace base;
   struct ldx_unique_table base_unique;
-  struct ldx_object *loader_object, *vdso, *support; /* ldx, linux-vdso.so.1, the guest's ld.so */
+  struct ldx_object *vdso, *support; /* linux-vdso.so.1, the guest's ld.so */
   struct glibc_state glibc;
 
   struct ldx_index *index;
   uint64_t epoch;
   uint32_t anonymous_readers;
   struct ldx_retired *retired;
-  uint64_t adds, subs; /* objects ever added and removed */
-  uint64_t serial;
+  uint64_t adds, subs;            /* objects ever added and removed */
   bool starting;                  /* the program's own objects are being loaded: they stay for good */
   uintptr_t heap_break;           /* stack.c */
   bool entering;                  /* the program's own constructors run */
@@ -150,7 +149,6 @@ static inline bool ldx_listing(void) {
 /* LD_DEBUG output: "PID:\ttext". */
 static inline bool ldx_tracing(uint32_t what) { return __builtin_expect(ldx_self.options.debug & what, 0); }
 void ldx_debug(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
-void ldx_debug_text(const char *text);
 
 /* Prints the error to stderr as one line. */
 void ldx_print_error(const struct ldx_diag *d);

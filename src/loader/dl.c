@@ -134,12 +134,17 @@ void *ldx_dlmopen(long lmid, const char *name, int mode) {
   return o;
 }
 
+static bool close_locked(void *handle, struct ldx_diag *d) {
+  ldx_rlock_enter(&ldx_self.lock);
+  bool ok = ldx_close_object(handle, d);
+  ldx_rlock_leave(&ldx_self.lock);
+  return ok;
+}
+
 int ldx_dlclose(void *handle) {
   ldx_clear_error();
   struct ldx_diag d = {.heap = &ldx_self.heap};
-  ldx_rlock_enter(&ldx_self.lock);
-  bool ok = ldx_close_object(handle, &d);
-  ldx_rlock_leave(&ldx_self.lock);
+  bool ok = close_locked(handle, &d);
   if (!ok)
     ldx_set_error(&d);
   return ok ? 0 : -1;
@@ -159,10 +164,7 @@ void *ldx_guest_open(const char *name, int mode, const void *caller, long ns, in
 
 void ldx_guest_close(void *handle) {
   struct ldx_diag d = {.heap = &ldx_self.heap};
-  ldx_rlock_enter(&ldx_self.lock);
-  bool ok = ldx_close_object(handle, &d);
-  ldx_rlock_leave(&ldx_self.lock);
-  if (!ok)
+  if (!close_locked(handle, &d))
     ldx_signal_diag(&d);
 }
 
@@ -176,7 +178,7 @@ static void *value_of(struct ldx_object *o, const Elf64_Sym *s) {
   uintptr_t override = o->overridden ? ldx_override(o, s) : 0;
   if (override)
     return (void *) override;
-  uintptr_t at = s->st_value + (s->st_shndx == SHN_ABS ? 0 : o->map.l_addr);
+  uintptr_t at = ldx_symbol_address(o, s);
   if (type == STT_GNU_IFUNC && s->st_shndx != SHN_UNDEF)
     at = ldx_resolve(o, at);
   return (void *)at;
@@ -240,22 +242,21 @@ static void *find(void *handle, const char *name, const char *version, const voi
   return value;
 }
 
-void *ldx_dlsym(void *handle, const char *name) {
+static void *find_or_note(void *handle, const char *name, const char *version, const void *caller) {
   ldx_clear_error();
   struct ldx_diag d = {.heap = &ldx_self.heap};
-  void *v = find(handle, name, NULL, __builtin_return_address(0), &d);
+  void *v = find(handle, name, version, caller, &d);
   if (ldx_failed(&d))
     ldx_set_error(&d);
   return v;
 }
 
+void *ldx_dlsym(void *handle, const char *name) {
+  return find_or_note(handle, name, NULL, __builtin_return_address(0));
+}
+
 void *ldx_dlvsym(void *handle, const char *name, const char *version) {
-  ldx_clear_error();
-  struct ldx_diag d = {.heap = &ldx_self.heap};
-  void *v = find(handle, name, version, __builtin_return_address(0), &d);
-  if (ldx_failed(&d))
-    ldx_set_error(&d);
-  return v;
+  return find_or_note(handle, name, version, __builtin_return_address(0));
 }
 
 /* _dl_lookup_symbol_x as libc's own calls use it: the definer, and *ref replaced by the definition. */

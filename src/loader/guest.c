@@ -37,7 +37,6 @@ static bool choose_libc(struct ldx_load *l) {
   if (!ld || !glibc_choose(&ldx_self.glibc, ld, libc))
     ldx_hand_over("this build of glibc is not known to ldx");
   libc->is_libc = true;
-  ld->is_support = true;
   ldx_self.support = ld;
   l->ns->libc = libc;
   return true;

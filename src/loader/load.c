@@ -61,18 +61,17 @@ static bool relocate(struct ldx_load *l) {
 
 static bool executable(uintptr_t f) {
   const struct ldx_object *o = ldx_object_at(f);
-  return o && o->kind != LDX_LOADER && elf_at_memory(&o->image, f - o->map.l_addr, 1, PF_X);
+  return o && o->kind != LDX_LOADER && ldx_object_has_code(o, f);
 }
 
 static bool check_functions(struct ldx_load *l, const struct ldx_object *o, const struct elf_functions *f) {
   for (uint64_t i = 0; i < f->count; i++) {
     uintptr_t at = f->at[i];
-    if (!at || at == UINTPTR_MAX || elf_at_memory(&o->image, at - o->map.l_addr, 1, PF_X) || executable(at))
+    if (!at || at == UINTPTR_MAX || ldx_object_has_code(o, at) || executable(at))
       continue;
     bool fresh = false;
     for (uint32_t j = 0; j < l->fresh.count && !fresh; j++)
-      fresh = l->fresh.at[j]->kind != LDX_LOADER &&
-              elf_at_memory(&l->fresh.at[j]->image, at - l->fresh.at[j]->map.l_addr, 1, PF_X);
+      fresh = l->fresh.at[j]->kind != LDX_LOADER && ldx_object_has_code(l->fresh.at[j], at);
     if (!fresh)
       return ldx_fail(l->diag, LDX_DIAG_LOAD, 0, ldx_display_name(o), "%s", elf_error_text(ELF_BAD_INIT));
   }
@@ -143,6 +142,13 @@ static const struct {
     {"commit", commit, false},
 };
 
+static void finish(struct ldx_load *l) {
+  ldx_delete(l->fresh.at);
+  ldx_delete(l->statics.at);
+  ldx_delete(l->fixups.at);
+  ldx_delete(l->copies.at);
+}
+
 /* Back to the state before: nobody has seen the load's objects. */
 void ldx_load_discard(struct ldx_load *l) {
   for (uint32_t i = 0; ldx_tracing(LDX_DEBUG_FILES) && i < l->fresh.count; i++)
@@ -162,17 +168,7 @@ void ldx_load_discard(struct ldx_load *l) {
   }
   for (uint32_t i = l->fresh.count; i-- > 0;)
     ldx_object_free(&ldx_self.heap, l->fresh.at[i]);
-  ldx_delete(l->fresh.at);
-  ldx_delete(l->statics.at);
-  ldx_delete(l->fixups.at);
-  ldx_delete(l->copies.at);
-}
-
-static void finish(struct ldx_load *l) {
-  ldx_delete(l->fresh.at);
-  ldx_delete(l->statics.at);
-  ldx_delete(l->fixups.at);
-  ldx_delete(l->copies.at);
+  finish(l);
 }
 
 bool ldx_run_load(struct ldx_load *l, bool (*discover)(struct ldx_load *)) {

@@ -1,7 +1,7 @@
 /* A load: one transaction from a request to committed objects (start-up of a program, one dlopen).
  *
- * discover, search, open -> order -> scopes -> place -> reserve -> relocate -> ifunc -> protect = COMMIT =
- * notify -> init. Until COMMIT everything hangs on the load only; a failure unwinds to the state before. */
+ * discover -> the stage table of load.c -> COMMIT -> notify -> init. Until COMMIT everything hangs on the load only;
+ * a failure unwinds to the state before. */
 #ifndef LDX_LOADER_LOAD_H
 #define LDX_LOADER_LOAD_H
 
@@ -41,9 +41,7 @@ struct ldx_load {
   struct ldx_diag *diag;
   struct ldx_object *root;
   struct ldx_object_list fresh;   /* objects of this load, in load order */
-  struct ldx_object_list order;   /* all objects concerned, dependencies first: order of constructors */
   struct ldx_object_list statics; /* got static TLS in this load */
-  struct ldx_object_list grown;   /* scope arrays replaced, to be undone on failure */
   struct ldx_fixups fixups;
   struct ldx_copies copies;
   int mode; /* RTLD_* */
@@ -77,7 +75,6 @@ bool ldx_read_versions(struct ldx_load *l, struct ldx_object *o);
 bool ldx_check_versions(struct ldx_load *l, struct ldx_object *o);
 
 /* scopes.c */
-/* The scope an object gets in this load; it ends with NULL. False when out of memory. */
 bool ldx_build_scopes(struct ldx_load *l);
 /* COMMIT's part: the new root's scope for objects that were there; RTLD_GLOBAL; and back when objects go. */
 bool ldx_extend_scopes(struct ldx_load *l);
@@ -108,7 +105,7 @@ bool ldx_bind(struct ldx_object *o, uint64_t symidx, uint32_t flags, struct ldx_
 static inline uintptr_t ldx_binding_address(const struct ldx_binding *b) {
   if (b->override)
     return b->override;
-  return b->sym ? b->sym->st_value + (b->sym->st_shndx == SHN_ABS ? 0 : b->object->map.l_addr) : 0;
+  return b->sym ? ldx_symbol_address(b->object, b->sym) : 0;
 }
 /* Records that `from` was bound to `to`. */
 void ldx_add_dependency(struct ldx_object *from, struct ldx_object *to);

@@ -10,7 +10,6 @@ struct ldx_object *ldx_new_object(enum ldx_object_kind kind, const char *path) {
   if (!o)
     return NULL;
   o->kind = kind;
-  o->serial = ldx_self.serial++;
   o->map.l_name = ldx_strdup(&ldx_self.heap, path);
   if (o->map.l_name)
     return o;

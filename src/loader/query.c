@@ -50,7 +50,7 @@ int ldx_dladdr1(const void *addr, void *info, void **extra, int flags) {
     out->fname = *o->map.l_name || o->kind != LDX_PROGRAM ? o->map.l_name : ldx_self.args.argv[0];
     out->fbase = (void *)o->map_start;
     out->sname = s ? elf_symbol_name(&o->dyn.sym, s) : NULL;
-    out->saddr = s ? (void *)(s->st_value + (s->st_shndx == SHN_ABS ? 0 : o->map.l_addr)) : NULL;
+    out->saddr = s ? (void *)ldx_symbol_address(o, s) : NULL;
     if (extra && flags == 1 /* RTLD_DL_SYMENT */)
       *extra = (void *)s;
     if (extra && flags == 2 /* RTLD_DL_LINKMAP */)

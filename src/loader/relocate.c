@@ -126,19 +126,10 @@ bool ldx_refers_to_symbol(uint32_t type) {
 
 static bool defer(struct relocator *r, void *where, struct ldx_object *definer, uintptr_t resolver, int64_t addend) {
   struct ldx_fixups *f = &r->load->fixups;
-  if (!elf_at_memory(&definer->image, resolver - definer->map.l_addr, 1, PF_X))
+  if (!ldx_object_has_code(definer, resolver))
     return fail(r, "resolver of an indirect function outside executable segments");
-  if (f->count == f->room) {
-    size_t room = f->room ? f->room * 2 : 64;
-    struct ldx_fixup *p = ldx_new(room * sizeof *p);
-    if (!p)
-      return ldx_fail(r->load->diag, LDX_DIAG_LOAD, 12, ldx_display_name(r->object), "cannot allocate memory");
-    if (f->count)
-      memcpy(p, f->at, f->count * sizeof *p);
-    ldx_delete(f->at);
-    f->at = p;
-    f->room = room;
-  }
+  if (f->count == f->room && !ldx_heap_grow(&ldx_self.heap, (void **)&f->at, &f->room, sizeof *f->at, 64))
+    return ldx_fail(r->load->diag, LDX_DIAG_LOAD, 12, ldx_display_name(r->object), "cannot allocate memory");
   f->at[f->count++] = (struct ldx_fixup){where, resolver, addend, r->object};
   return true;
 }
@@ -218,17 +209,8 @@ void ldx_check_copy_size(const struct ldx_object *o, const Elf64_Sym *ref, const
 
 static bool defer_copy(struct relocator *r, void *to, const void *from, uint64_t size) {
   struct ldx_copies *c = &r->load->copies;
-  if (c->count == c->room) {
-    size_t room = c->room ? c->room * 2 : 32;
-    struct ldx_copy *p = ldx_new(room * sizeof *p);
-    if (!p)
-      return ldx_fail(r->load->diag, LDX_DIAG_LOAD, 12, ldx_display_name(r->object), "cannot allocate memory");
-    if (c->count)
-      memcpy(p, c->at, c->count * sizeof *p);
-    ldx_delete(c->at);
-    c->at = p;
-    c->room = room;
-  }
+  if (c->count == c->room && !ldx_heap_grow(&ldx_self.heap, (void **)&c->at, &c->room, sizeof *c->at, 32))
+    return ldx_fail(r->load->diag, LDX_DIAG_LOAD, 12, ldx_display_name(r->object), "cannot allocate memory");
   c->at[c->count++] = (struct ldx_copy){to, from, size};
   return true;
 }
@@ -437,7 +419,7 @@ bool ldx_relocate_object(struct ldx_load *l, struct ldx_object *o) {
 }
 
 uintptr_t ldx_resolve(const struct ldx_object *definer, uintptr_t resolver) {
-  if (!elf_at_memory(&definer->image, resolver - definer->map.l_addr, 1, PF_X))
+  if (!ldx_object_has_code(definer, resolver))
     ldx_die_text("%s: %s: resolver of an indirect function outside executable segments", ldx_self.program_name,
                  ldx_display_name(definer));
   if (!__atomic_load_n(&ldx_self.cpu.xsave_size, __ATOMIC_ACQUIRE))

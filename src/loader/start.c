@@ -38,7 +38,7 @@ static void init_process(uintptr_t *stack) {
 
 static void trace_search(void *arg, const char *line) {
   (void)arg;
-  ldx_debug_text(line);
+  ldx_debug("%s", line);
 }
 
 static struct ldx_object *must(struct ldx_object *o) {
@@ -222,7 +222,7 @@ static void dress_as_program(struct ldx_object *o, const char *path) {
 static bool needs_loader(const struct ldx_object *o) { return o->image.interp || o->dyn.info[DT_NEEDED]; }
 
 static void check_entry(const struct ldx_object *o) {
-  if (!o->entry || !elf_at_memory(&o->image, o->entry - o->map.l_addr, 1, PF_X))
+  if (!o->entry || !ldx_object_has_code(o, o->entry))
     ldx_die_text("%s: no entry point", ldx_self.program_name);
 }
 
@@ -267,7 +267,6 @@ static void add_loader(struct ldx_load *l) {
   struct ldx_diag d = {.heap = &ldx_self.heap};
   const char *name = ldx_self.options.command ? ldx_self.command_path : ldx_self.interp_name;
   struct ldx_object *o = adopt_ehdr(LDX_LOADER, name, &__ehdr_start, &d);
-  ldx_self.loader_object = o;
   const struct elf_segment *last = &o->image.segments[o->image.segment_count - 1];
   o->map_end = ldx_align_up(o->map.l_addr + last->vaddr + last->filesz, LDX_PAGE); /* memory behind is the heap's */
   o->pending = true;
@@ -337,8 +336,7 @@ static struct ldx_handoff *run_program(struct ldx_load *l) {
   struct ldx_object *o = l->root;
   if (ldx_self.options.mode == LDX_TUNABLES)
     list_tunables();
-  if (!o->entry || !elf_at_memory(&o->image, o->entry - o->map.l_addr, 1, PF_X))
-    ldx_die_text("%s: no entry point", ldx_self.program_name);
+  check_entry(o);
   ldx_self.starting = false;
   o->opens = 1;
   if (l->ns->libc)

@@ -65,27 +65,26 @@ static void put_format(struct sink *s, const char *fmt, va_list ap) {
     ldx_delete(text);
 }
 
-void ldx_debug(const char *fmt, ...) {
+static void write_lines(const char *fmt, va_list ap, const char *end) {
   struct sink s;
   begin(&s);
-  va_list ap;
-  va_start(ap, fmt);
   put_format(&s, fmt, ap);
-  va_end(ap);
-  put(&s, "\n");
+  put(&s, end);
   flush(&s);
 }
 
-void ldx_debug_text(const char *text) { ldx_debug("%s", text); }
-
-void ldx_guest_debug_printf(const char *fmt, ...) {
-  struct sink s;
-  begin(&s);
+void ldx_debug(const char *fmt, ...) {
   va_list ap;
   va_start(ap, fmt);
-  put_format(&s, fmt, ap);
+  write_lines(fmt, ap, "\n");
   va_end(ap);
-  flush(&s);
+}
+
+void ldx_guest_debug_printf(const char *fmt, ...) {
+  va_list ap;
+  va_start(ap, fmt);
+  write_lines(fmt, ap, "");
+  va_end(ap);
 }
 
 void ldx_trace_tried(const struct ldx_sym_request *r, const struct ldx_object *o) {

@@ -6,8 +6,7 @@
 #include "loader/trace.h"
 
 static bool is_root(const struct ldx_object *o) {
-  return !o->dlopened || o->opens || o->nodelete || glibc_tls_dtor_count(&ldx_self.glibc, o) ||
-         (o->init_called && o->constructing);
+  return !o->dlopened || o->opens || o->nodelete || glibc_tls_dtor_count(&ldx_self.glibc, o);
 }
 
 /* visit: 1 = used. A list instead of recursion: chains of bindings may be long. */

@@ -26,17 +26,8 @@ bool ldx_object_add_name(struct ldx_heap *h, struct ldx_object *o, const char *n
 }
 
 bool ldx_list_add(struct ldx_heap *h, struct ldx_object_list *l, struct ldx_object *o) {
-  if (l->count == l->room) {
-    uint32_t room = l->room ? l->room * 2 : 8;
-    struct ldx_object **p = ldx_heap_alloc(h, room * sizeof *p);
-    if (!p)
-      return false;
-    if (l->count)
-      memcpy(p, l->at, l->count * sizeof *p);
-    ldx_heap_free(h, l->at);
-    l->at = p;
-    l->room = room;
-  }
+  if (l->count == l->room && !ldx_heap_grow(h, (void **)&l->at, &l->room, sizeof *l->at, 8))
+    return false;
   l->at[l->count++] = o;
   return true;
 }

@@ -63,7 +63,8 @@ struct ldx_scope_slot {
 
 struct ldx_object_list {
   struct ldx_object **at;
-  uint32_t count, room;
+  uint32_t count;
+  size_t room;
 };
 
 struct ldx_tls_segment {
@@ -91,7 +92,6 @@ struct ldx_object {
   char *origin; /* folder of the file; NULL until asked for, "" when unknown */
   dev_t dev;
   ino_t ino;
-  uint64_t serial; /* order of loading in the process */
 
   /* Image */
   const Elf64_Phdr *phdrs;
@@ -102,7 +102,6 @@ struct ldx_object {
   uintptr_t map_start, map_end, entry;
   uintptr_t relro_start, relro_end;
   bool mapped_here; /* by ldx: unmapped with the object */
-  bool contiguous;  /* [map_start, map_end) has no foreign mappings in holes */
   void *own_phdrs;  /* heap copy when no segment holds them */
 
   /* Scope */
@@ -126,15 +125,13 @@ struct ldx_object {
   /* State */
   uint32_t opens; /* dlopen handles out */
   bool relocated, init_called, fini_called, global, nodelete, closing, removed;
-  bool deps_done, faked, is_support, is_libc, initfirst;
+  bool deps_done, faked, is_libc, initfirst;
   bool overridden;      /* belongs to the guest's loader: some of its functions are ldx's own */
   bool indirect_access; /* GNU property: built to reach other objects' symbols only through the GOT */
   bool ld_readonly;     /* its dynamic section keeps offsets: it cannot be written */
-  bool constructing;    /* its constructors run now */
   bool dlopened;        /* loaded after start-up */
   bool pending;         /* belongs to a load that has not been committed */
   int visit;            /* scratch of graph walks */
-  int index;            /* scratch of graph walks */
 };
 
 _Static_assert(offsetof(struct ldx_object, map.l_prev) == 32, "link_map's public prefix");
@@ -144,7 +141,6 @@ struct ldx_namespace {
   struct ldx_object *first, *last; /* link order */
   uint32_t count;
   struct ldx_scope_slot global;
-  struct ldx_object_list global_objects;
   struct ldx_object *program; /* owner of the global scope */
   struct ldx_object *libc;
   struct ldx_unique_table *unique;
@@ -154,9 +150,6 @@ struct ldx_namespace {
 bool ldx_object_has_name(const struct ldx_object *o, const char *name);
 /* Adds a name; false when out of memory. A name it already has is not added twice. */
 bool ldx_object_add_name(struct ldx_heap *h, struct ldx_object *o, const char *name);
-
-/* What messages call the object: its file name, or for the program the name it was started by. */
-static inline const char *ldx_object_name(const struct ldx_object *o) { return o->map.l_name; }
 
 bool ldx_list_add(struct ldx_heap *h, struct ldx_object_list *l, struct ldx_object *o);
 bool ldx_list_has(const struct ldx_object_list *l, const struct ldx_object *o);
@@ -168,6 +161,16 @@ void ldx_namespace_unlink(struct ldx_namespace *ns, struct ldx_object *o);
 
 /* True when the address lies in one of the object's segments. */
 bool ldx_object_holds(const struct ldx_object *o, uintptr_t addr);
+
+/* True when the address lies in one of its executable segments: code may be called there. */
+static inline bool ldx_object_has_code(const struct ldx_object *o, uintptr_t addr) {
+  return elf_at_memory(&o->image, addr - o->map.l_addr, 1, PF_X);
+}
+
+/* Where a definition of the object lies; an absolute one does not move with it. */
+static inline uintptr_t ldx_symbol_address(const struct ldx_object *o, const Elf64_Sym *s) {
+  return s->st_value + (s->st_shndx == SHN_ABS ? 0 : o->map.l_addr);
+}
 
 /* Frees what the object owns, not its mapping. */
 void ldx_object_free(struct ldx_heap *h, struct ldx_object *o);
