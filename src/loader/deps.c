@@ -1,5 +1,6 @@
 /* The closure of a load: every object that is needed, breadth first (gABI ch. 5 "Shared Object Dependencies"). */
 #include <dlfcn.h>
+#include <errno.h>
 
 #include "loader/load.h"
 
@@ -12,7 +13,7 @@ struct closure {
 };
 
 static bool out_of_memory(struct ldx_load *l) {
-  return ldx_fail(l->diag, LDX_DIAG_LOAD, 12, "", "cannot allocate dependency buffer");
+  return ldx_fail(l->diag, LDX_DIAG_LOAD, ENOMEM, "", "cannot allocate dependency buffer");
 }
 
 static bool append(struct closure *c, struct ldx_object *o) {

@@ -2,6 +2,7 @@
 #include "loader/dl.h"
 
 #include <dlfcn.h>
+#include <errno.h>
 #include <string.h>
 #include <sys/mman.h>
 
@@ -53,7 +54,7 @@ static bool valid_mode(int mode, const char *name, struct ldx_diag *d) {
   if (mode & ~(known | GUEST_MODES))
     return ldx_fail(d, LDX_DIAG_LOAD, 0, "", "invalid mode parameter");
   return (mode & (RTLD_LAZY | RTLD_NOW)) ||
-         ldx_fail(d, LDX_DIAG_LOAD, 22, name ? name : "", "invalid mode for dlopen()");
+         ldx_fail(d, LDX_DIAG_LOAD, EINVAL, name ? name : "", "invalid mode for dlopen()");
 }
 
 static void trace_opened(const struct ldx_object *o) {
@@ -128,7 +129,7 @@ void *ldx_dlmopen(long lmid, const char *name, int mode) {
   if (lmid == 0)
     o = ldx_open(name, mode, __builtin_return_address(0), &d);
   else
-    ldx_fail(&d, LDX_DIAG_LOAD, 22, name, "invalid target namespace in dlmopen()");
+    ldx_fail(&d, LDX_DIAG_LOAD, EINVAL, name, "invalid target namespace in dlmopen()");
   if (!o && ldx_failed(&d))
     ldx_set_error(&d);
   return o;

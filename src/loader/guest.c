@@ -1,6 +1,7 @@
 /* The stages that only start-up has: what libc will live on. */
 #include "loader/guest.h"
 
+#include <errno.h>
 #include <string.h>
 #include <sys/mman.h>
 
@@ -157,7 +158,7 @@ bool ldx_prepare_libc(struct ldx_load *l) {
     return false;
   char *tcb = new_main_thread();
   if (!tcb)
-    return ldx_fail(l->diag, LDX_DIAG_LOAD, 12, "", "cannot allocate TLS data structures for initial thread");
+    return ldx_fail(l->diag, LDX_DIAG_LOAD, ENOMEM, "", "cannot allocate TLS data structures for initial thread");
   struct glibc_process p = describe(exec_stack);
   if (ldx_self.glibc.profile) {
     glibc_set_globals(&ldx_self.glibc, &p);

@@ -1,12 +1,13 @@
 /* The stage table of a load, and its driver. */
 #include <dlfcn.h>
+#include <errno.h>
 #include <string.h>
 
 #include "loader/error.h"
 #include "loader/trace.h"
 
 static bool out_of_memory(struct ldx_load *l) {
-  return ldx_fail(l->diag, LDX_DIAG_LOAD, 12, "", "cannot allocate memory");
+  return ldx_fail(l->diag, LDX_DIAG_LOAD, ENOMEM, "", "cannot allocate memory");
 }
 
 /* Constructors' order: the closure of the root, dependencies last. */

@@ -1,4 +1,5 @@
 /* Stage "map": an open file becomes an image in memory, and its facts are read. */
+#include <errno.h>
 #include <string.h>
 #include <sys/mman.h>
 
@@ -114,7 +115,7 @@ static bool map_image(struct mapping *m) {
     return fail_errno(m->diag, m->path, r, "failed to map segment from shared object");
   if (m->fixed && (uintptr_t)r != im->start) { /* a kernel without MAP_FIXED_NOREPLACE takes it as a hint */
     sys_munmap((void *)r, im->end - im->start);
-    return fail_errno(m->diag, m->path, -17 /* EEXIST */, "failed to map segment from shared object");
+    return fail_errno(m->diag, m->path, -EEXIST, "failed to map segment from shared object");
   }
   im->bias = (uintptr_t)r - im->start;
   for (uint32_t i = 0; i < im->segment_count; i++)
@@ -143,7 +144,7 @@ static const Elf64_Phdr *file_phdrs(struct ldx_library_file *f, const char *name
   *own = ldx_new(bytes);
   if (!*own || sys_pread(f->fd, *own, bytes, (int64_t)eh->e_phoff) != (long)bytes) {
     ldx_delete(*own);
-    ldx_fail(d, LDX_DIAG_LOAD, *own ? 0 : 12, name, "cannot read file data");
+    ldx_fail(d, LDX_DIAG_LOAD, *own ? 0 : ENOMEM, name, "cannot read file data");
     *own = NULL;
     return NULL;
   }
@@ -198,7 +199,7 @@ static bool read_layout(struct ldx_object *o, const char *name, const Elf64_Phdr
   uint32_t room = phnum < ELF_MAX_SEGMENTS ? phnum : ELF_MAX_SEGMENTS;
   struct elf_segment *segments = ldx_new(room * sizeof *segments);
   if (!segments)
-    return ldx_fail(d, LDX_DIAG_LOAD, 12, name, "cannot create shared object descriptor");
+    return ldx_fail(d, LDX_DIAG_LOAD, ENOMEM, name, "cannot create shared object descriptor");
   enum elf_error e = elf_read_layout(phdrs, phnum, size, segments, room, &o->image);
   o->image.segments = segments; /* freed with the object, also when it is refused */
   return !e || ldx_fail(d, LDX_DIAG_LOAD, 0, name, "%s", elf_error_text(e));
@@ -218,7 +219,7 @@ static bool map_phdrs(struct ldx_object *o, struct ldx_library_file *f, const ch
   set_extent(o);
   o->entry = eh->e_entry ? o->image.bias + eh->e_entry : 0;
   if (!place_phdrs(o, eh, phdrs))
-    return ldx_fail(d, LDX_DIAG_LOAD, 12, name, "cannot allocate memory for program header");
+    return ldx_fail(d, LDX_DIAG_LOAD, ENOMEM, name, "cannot allocate memory for program header");
   rebase_headers(&o->image, phdrs, o->phdrs);
   return true;
 }
@@ -227,7 +228,7 @@ struct ldx_object *ldx_map_file(struct ldx_load *l, struct ldx_library_file *f, 
                                 const char *name, enum ldx_object_kind kind) {
   struct ldx_object *o = ldx_new_object(kind, f->path);
   if (!o) {
-    ldx_fail(l->diag, LDX_DIAG_LOAD, 12, name, "cannot create shared object descriptor");
+    ldx_fail(l->diag, LDX_DIAG_LOAD, ENOMEM, name, "cannot create shared object descriptor");
     return NULL;
   }
   o->dev = st->st_dev;

@@ -1,5 +1,6 @@
 /* Stages "search" and "open": from a name to an object, found among the loaded ones or mapped from a file. */
 #include <dlfcn.h>
+#include <errno.h>
 #include <string.h>
 
 #include "base/sys.h"
@@ -59,10 +60,10 @@ static bool enter_load(struct ldx_load *l, struct ldx_object *o, const char *nam
   o->loader = loader;
   o->pending = true;
   if (!ldx_object_add_name(&ldx_self.heap, o, name) || !ldx_list_add(&ldx_self.heap, &l->fresh, o))
-    return ldx_fail(l->diag, LDX_DIAG_LOAD, 12, name, "cannot create shared object descriptor");
+    return ldx_fail(l->diag, LDX_DIAG_LOAD, ENOMEM, name, "cannot create shared object descriptor");
   if (o->tls.memsz) {
     if (!ldx_tls_add_module(&ldx_self.tls, o))
-      return ldx_fail(l->diag, LDX_DIAG_LOAD, 12, name, "cannot create TLS data structures");
+      return ldx_fail(l->diag, LDX_DIAG_LOAD, ENOMEM, name, "cannot create TLS data structures");
     l->tls_added = true;
   }
   return true;

@@ -1,6 +1,7 @@
 /* Stages "relocate", "ifunc" and "protect" (psABI 4.4 "Relocation"; gABI DT_RELR). */
 #include "arch/x86_64/reloc.h"
 
+#include <errno.h>
 #include <string.h>
 #include <sys/mman.h>
 
@@ -129,7 +130,7 @@ static bool defer(struct relocator *r, void *where, struct ldx_object *definer, 
   if (!ldx_object_has_code(definer, resolver))
     return fail(r, "resolver of an indirect function outside executable segments");
   if (f->count == f->room && !ldx_heap_grow(&ldx_self.heap, (void **)&f->at, &f->room, sizeof *f->at, 64))
-    return ldx_fail(r->load->diag, LDX_DIAG_LOAD, 12, ldx_display_name(r->object), "cannot allocate memory");
+    return ldx_fail(r->load->diag, LDX_DIAG_LOAD, ENOMEM, ldx_display_name(r->object), "cannot allocate memory");
   f->at[f->count++] = (struct ldx_fixup){where, resolver, addend, r->object};
   return true;
 }
@@ -150,7 +151,7 @@ static bool need_static_tls(struct relocator *r, struct ldx_object *o) {
     return true;
   }
   return ldx_list_add(&ldx_self.heap, &r->load->statics, o) ||
-         ldx_fail(r->load->diag, LDX_DIAG_LOAD, 12, ldx_display_name(o), "cannot allocate memory");
+         ldx_fail(r->load->diag, LDX_DIAG_LOAD, ENOMEM, ldx_display_name(o), "cannot allocate memory");
 }
 
 static bool tls_descriptor(struct relocator *r, const struct ldx_binding *b, const Elf64_Rela *rel) {
@@ -169,7 +170,7 @@ static bool tls_descriptor(struct relocator *r, const struct ldx_binding *b, con
   }
   struct ldx_tlsdesc *t = ldx_new(sizeof *t + sizeof(void *));
   if (!t)
-    return ldx_fail(r->load->diag, LDX_DIAG_LOAD, 12, ldx_display_name(r->object), "cannot allocate memory");
+    return ldx_fail(r->load->diag, LDX_DIAG_LOAD, ENOMEM, ldx_display_name(r->object), "cannot allocate memory");
   *t = (struct ldx_tlsdesc){b->object->tls.modid, b->sym->st_value + (uint64_t)rel->r_addend,
                             ldx_self.tls.generation + 1};
   *(void **)(t + 1) = r->object->tls.descriptors;
@@ -210,7 +211,7 @@ void ldx_check_copy_size(const struct ldx_object *o, const Elf64_Sym *ref, const
 static bool defer_copy(struct relocator *r, void *to, const void *from, uint64_t size) {
   struct ldx_copies *c = &r->load->copies;
   if (c->count == c->room && !ldx_heap_grow(&ldx_self.heap, (void **)&c->at, &c->room, sizeof *c->at, 32))
-    return ldx_fail(r->load->diag, LDX_DIAG_LOAD, 12, ldx_display_name(r->object), "cannot allocate memory");
+    return ldx_fail(r->load->diag, LDX_DIAG_LOAD, ENOMEM, ldx_display_name(r->object), "cannot allocate memory");
   c->at[c->count++] = (struct ldx_copy){to, from, size};
   return true;
 }
@@ -369,7 +370,7 @@ static bool unlock_text(struct relocator *r, bool unlock) {
     uintptr_t end = ldx_align_up(o->map.l_addr + s->vaddr + s->filesz, LDX_PAGE);
     int prot = (s->flags & PF_R ? PROT_READ : 0) | (unlock ? PROT_WRITE : s->flags & PF_X ? PROT_EXEC : 0);
     if (ldx_sys_failed(sys_mprotect((void *)start, end - start, prot)))
-      return ldx_fail(r->load->diag, LDX_DIAG_RELOC, 13, ldx_display_name(o),
+      return ldx_fail(r->load->diag, LDX_DIAG_RELOC, EACCES, ldx_display_name(o),
                       "cannot %s segment prot to prepare for reloc", unlock ? "make" : "restore");
   }
   return true;
@@ -459,7 +460,8 @@ bool ldx_run_fixups(struct ldx_load *l) {
     if (!f->object->dyn.textrel)
       *(uint64_t *)f->where = value;
     else if (!store(f->object, f->where, value))
-      return ldx_fail(l->diag, LDX_DIAG_RELOC, 13, ldx_display_name(f->object), "cannot change memory protections");
+      return ldx_fail(l->diag, LDX_DIAG_RELOC, EACCES, ldx_display_name(f->object),
+                      "cannot change memory protections");
   }
   return true;
 }

@@ -1,6 +1,7 @@
 /* Stage "scopes": where the references of each object are looked up (gABI ch. 5; RTLD_DEEPBIND, DT_SYMBOLIC as in
  * the system loader): [itself, if symbolic] global scope, then the scope of the load's root. */
 #include <dlfcn.h>
+#include <errno.h>
 #include <string.h>
 
 #include "loader/trace.h"
@@ -10,7 +11,7 @@
 #endif
 
 static bool out_of_memory(struct ldx_load *l) {
-  return ldx_fail(l->diag, LDX_DIAG_LOAD, 12, "", "cannot create scope list");
+  return ldx_fail(l->diag, LDX_DIAG_LOAD, ENOMEM, "", "cannot create scope list");
 }
 
 static bool set_scope(struct ldx_object *o, struct ldx_scope_slot *const *slots, uint32_t count) {

@@ -2,6 +2,7 @@
 #include "loader/start.h"
 
 #include <dlfcn.h>
+#include <errno.h>
 #include <fcntl.h>
 #include <string.h>
 
@@ -75,7 +76,7 @@ static struct ldx_object *adopt_ehdr(enum ldx_object_kind kind, const char *name
 _Noreturn static void bad_program(void) { ldx_die_text("%s: invalid program headers", ldx_self.program_name); }
 
 /* The kernel maps what a damaged program says, which may leave nothing at AT_PHDR: have it look before we do. */
-static bool is_mapped(uintptr_t addr) { return addr && sys_access((const char *)addr, 0) != -14 /* EFAULT */; }
+static bool is_mapped(uintptr_t addr) { return addr && sys_access((const char *)addr, 0) != -EFAULT; }
 
 /* True when `addr` lies in a PT_LOAD that has all of `flags`, were the program loaded with this bias. */
 static bool in_segment(const struct ldx_auxv *x, uintptr_t bias, uintptr_t addr, uint32_t flags) {

@@ -1,4 +1,5 @@
 /* Symbol versions of an object: the table by index, and the check that every needed version is there. */
+#include <errno.h>
 #include <string.h>
 
 #include "base/print.h"
@@ -77,7 +78,8 @@ bool ldx_read_versions(struct ldx_load *l, struct ldx_object *o) {
     return damaged(l, o, e);
   if (ok && ldx_listing())
     add_missing(l, o);
-  return ok || ldx_fail(l->diag, LDX_DIAG_LOAD, 12, ldx_display_name(o), "cannot allocate version reference table");
+  return ok ||
+         ldx_fail(l->diag, LDX_DIAG_LOAD, ENOMEM, ldx_display_name(o), "cannot allocate version reference table");
 }
 
 /* Not an error: the library was built without versions, or the need is weak. Worded as the system loader does. */
