@@ -9,6 +9,7 @@
 #include "base/sys.h"
 #include "loader/dl.h"
 #include "loader/error.h"
+#include "loader/relay.h"
 #include "loader/trace.h"
 
 enum { TCB_ALIGN = 64, TCB_SIZE_WITHOUT_LIBC = 2368, PROT_GROWSDOWN_ = 0x01000000 };
@@ -138,10 +139,11 @@ static char *new_main_thread(void) {
 
 /* Resolvers of libc call through these already. */
 static void redirect(void) {
-  static const struct glibc_services services = {
-      .lookup_symbol_x = (uintptr_t)ldx_guest_lookup,
-      .open = (uintptr_t)ldx_guest_open,
-      .close = (uintptr_t)ldx_guest_close,
+  bool relay = ldx_self.glibc.signal_exception;
+  const struct glibc_services services = {
+      .lookup_symbol_x = relay ? (uintptr_t)ldx_relay_lookup : (uintptr_t)ldx_guest_lookup,
+      .open = relay ? (uintptr_t)ldx_relay_open : (uintptr_t)ldx_guest_open,
+      .close = relay ? (uintptr_t)ldx_relay_close : (uintptr_t)ldx_guest_close,
       .catch_error = (uintptr_t)ldx_catch_error,
       .error_free = (uintptr_t)ldx_error_free,
       .tls_get_addr_soft = (uintptr_t)ldx_guest_tls_soft,
@@ -164,6 +166,7 @@ bool ldx_prepare_libc(struct ldx_load *l) {
     glibc_set_globals(&ldx_self.glibc, &p);
     glibc_sync_namespace(&ldx_self.glibc, l->ns);
     glibc_set_tunables(&ldx_self.glibc, &ldx_self.heap, p.envp, p.secure);
+    glibc_start_loader(&ldx_self.glibc, &p);
     glibc_init_main_thread(&ldx_self.glibc, tcb, &p);
     redirect();
   }

@@ -32,6 +32,8 @@ static const struct {
     REPLACE("_dl_deallocate_tls", ldx_deallocate_tls),
     REPLACE("_dl_get_tls_static_info", ldx_tls_static_info),
     REPLACE("_dl_rtld_di_serinfo", ldx_guest_serinfo),
+    REPLACE("_dl_debug_state", _dl_debug_state),
+    REPLACE("_r_debug", &ldx_self.r_debug),
     REPLACE("_dl_signal_error", ldx_signal_error),
     REPLACE("_dl_signal_exception", ldx_signal_exception),
     REPLACE("_dl_catch_error", ldx_catch_error),
@@ -39,9 +41,8 @@ static const struct {
     REPLACE("_dl_exception_create", ldx_exception_create),
     REPLACE("_dl_exception_create_format", ldx_exception_create_format),
     REPLACE("_dl_exception_free", ldx_exception_free),
-    REPLACE("_dl_debug_state", _dl_debug_state),
-    REPLACE("_r_debug", &ldx_self.r_debug),
 };
+enum { ERROR_FUNCTIONS = 7 }; /* at the end of the table; not for a libc that raises and catches errors itself */
 
 static bool is_guest_library(const struct ldx_object *o) {
   static const char *const names[] = {"libc.so.6", "ld-linux-x86-64.so.2", "libdl.so.2"};
@@ -55,7 +56,8 @@ bool ldx_is_guest_library(const struct ldx_object *o) { return ldx_self.glibc.pr
 
 /* All versions of these names are meant: dlopen@GLIBC_2.2.5 and dlopen@@GLIBC_2.34 are the same here. */
 static uintptr_t loader_function(const char *name, size_t len) {
-  for (size_t i = 0; i < LDX_COUNT(table); i++)
+  size_t count = LDX_COUNT(table) - (ldx_self.glibc.signal_exception ? ERROR_FUNCTIONS : 0);
+  for (size_t i = 0; i < count; i++)
     if (table[i].len == len && !memcmp(table[i].name, name, len))
       return (uintptr_t)table[i].function;
   return 0;

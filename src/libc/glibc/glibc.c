@@ -30,6 +30,23 @@ static bool same_id(struct ldx_span id, const uint8_t want[20]) {
   return id.size == 20 && !memcmp(id.base, want, 20);
 }
 
+static uintptr_t libc_function(const struct ldx_object *libc, const char *name) {
+  struct elf_name n = elf_name(name);
+  struct elf_walk w;
+  uint32_t i = elf_find_first(&libc->dyn.sym, &n, &w);
+  return i ? libc->map.l_addr + libc->dyn.sym.sym[i].st_value : 0;
+}
+
+/* Later builds call the loader's catcher through a pointer of _rtld_global_ro. */
+static void choose_errors(struct glibc_state *g) {
+  const struct glibc_profile *f = g->profile;
+  uintptr_t signal = libc_function(g->libc, "_dl_signal_exception"), create = f->function._dl_exception_create;
+  if (f->ro._dl_catch_error != GLIBC_ABSENT || !signal || !create)
+    return;
+  g->create_exception = (void (*)(void *, const char *, const char *))(g->ld->map.l_addr + create);
+  g->signal_exception = (void (*)(int, void *, const char *))signal;
+}
+
 bool glibc_choose(struct glibc_state *g, struct ldx_object *ld, struct ldx_object *libc) {
   struct ldx_span a = elf_build_id(&ld->image, ld->phdrs, ld->image.phnum);
   struct ldx_span b = elf_build_id(&libc->image, libc->phdrs, libc->image.phnum);
@@ -37,8 +54,12 @@ bool glibc_choose(struct glibc_state *g, struct ldx_object *ld, struct ldx_objec
     const struct glibc_profile *p = &glibc_profiles[i];
     if (!same_id(a, p->ld_build_id) || !same_id(b, p->libc_build_id) || p->map.size > LDX_GUEST_MAP_SIZE)
       continue;
-    *g = (struct glibc_state){p, ld, libc, (char *)ld->map.l_addr + p->object._rtld_global_ro,
-                              (char *)ld->map.l_addr + p->object._rtld_global};
+    *g = (struct glibc_state){.profile = p,
+                              .ld = ld,
+                              .libc = libc,
+                              .ro = (char *)ld->map.l_addr + p->object._rtld_global_ro,
+                              .global = (char *)ld->map.l_addr + p->object._rtld_global};
+    choose_errors(g);
     return true;
   }
   return false;
@@ -159,6 +180,13 @@ static void set_global(const struct glibc_state *g, const struct glibc_process *
   for (size_t i = 0; i < LDX_COUNT(locks); i++)
     if (locks[i] != GLIBC_ABSENT)
       put32(g->global, (uint16_t)(locks[i] + f->lock.kind), 1 /* recursive */);
+  /* libc takes the loader's lock through these, until libpthread puts its own functions there */
+  if (f->function.rtld_lock_default_lock_recursive)
+    put64(g->global, f->global._dl_rtld_lock_recursive,
+          g->ld->map.l_addr + f->function.rtld_lock_default_lock_recursive);
+  if (f->function.rtld_lock_default_unlock_recursive)
+    put64(g->global, f->global._dl_rtld_unlock_recursive,
+          g->ld->map.l_addr + f->function.rtld_lock_default_unlock_recursive);
   put32(g->global, f->global._dl_stack_flags, p->exec_stack ? PF_R | PF_W | PF_X : PF_R | PF_W);
   put32(g->global, f->global._dl_stack_prot_flags, p->exec_stack ? 7 : 3);
   put64(g->global, f->global._dl_nns, 1);
@@ -198,6 +226,8 @@ void glibc_set_tls(const struct glibc_state *g, const struct ldx_tls *t) {
   put64(g->global, f->global._dl_tls_max_dtv_idx, t->max_module);
   put_ptr(g->global, f->global._dl_tls_dtv_slotinfo_list, t->slots);
   put64(g->global, f->global._dl_tls_static_used, t->static_used);
+  put64(g->global, f->global._dl_tls_static_size, t->static_size);
+  put64(g->global, f->global._dl_tls_static_align, t->static_align);
   put64(g->global, f->global._dl_tls_generation, t->generation);
 }
 
@@ -240,6 +270,19 @@ void glibc_set_globals(const struct glibc_state *g, const struct glibc_process *
     put_ptr(random, 0, p->random);
 }
 
+static void enter_nothing(const Elf64_Phdr *phdr, Elf64_Word phnum, Elf64_Addr *entry, Elf64_auxv_t *auxv) {
+  (void)phdr, (void)phnum, (void)entry, (void)auxv;
+}
+
+void glibc_start_loader(const struct glibc_state *g, const struct glibc_process *p) {
+  const struct glibc_profile *f = g->profile;
+  if (f->function._dl_x86_init_cpu_features || !f->function._dl_sysdep_start)
+    return;
+  typedef Elf64_Addr start(void *stack,
+                           void (*dl_main)(const Elf64_Phdr *, Elf64_Word, Elf64_Addr *, Elf64_auxv_t *));
+  ((start *)(g->ld->map.l_addr + f->function._dl_sysdep_start))(p->stack_end, enter_nothing);
+}
+
 void glibc_redirect(const struct glibc_state *g, const struct glibc_services *s) {
   const struct glibc_profile *f = g->profile;
   const struct {
@@ -263,17 +306,17 @@ void glibc_redirect(const struct glibc_state *g, const struct glibc_services *s)
 void glibc_settle(const struct glibc_state *g, uint64_t minsigstksz) {
   const struct glibc_profile *f = g->profile;
   uint64_t min;
+  if (f->ro._dl_minsigstacksize == GLIBC_ABSENT)
+    return;
   memcpy(&min, g->ro + f->ro._dl_minsigstacksize, 8);
   if (min < minsigstksz)
     put64(g->ro, f->ro._dl_minsigstacksize, minsigstksz);
 }
 
 void glibc_early_init(const struct glibc_state *g, struct ldx_object *libc, bool initial) {
-  struct elf_name n = elf_name("__libc_early_init");
-  struct elf_walk w;
-  uint32_t i = elf_find_first(&libc->dyn.sym, &n, &w);
-  if (g->profile && i)
-    ((void (*)(bool))(libc->map.l_addr + libc->dyn.sym.sym[i].st_value))(initial);
+  uintptr_t f = g->profile ? libc_function(libc, "__libc_early_init") : 0;
+  if (f)
+    ((void (*)(bool))f)(initial);
 }
 
 size_t glibc_tls_dtor_count(const struct glibc_state *g, const struct ldx_object *o) {

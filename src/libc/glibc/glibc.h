@@ -13,6 +13,9 @@ struct glibc_state {
   const struct glibc_profile *profile; /* NULL: the program has no glibc */
   struct ldx_object *ld, *libc;
   char *ro, *global; /* _rtld_global_ro, _rtld_global */
+  /* Builds whose libc catches the loader's errors by code of its own want them raised by libc too; else NULL. */
+  void (*create_exception)(void *exception, const char *object, const char *text);
+  void (*signal_exception)(int code, void *exception, const char *occasion);
 };
 
 /* What the process is, in the words of libc. */
@@ -53,6 +56,8 @@ void glibc_set_globals(const struct glibc_state *g, const struct glibc_process *
 /* Tunables from GLIBC_TUNABLES and their environment aliases, before ld-linux initialises itself. A privileged
  * process obeys none of them, and those that its children must not obey either are taken out of the environment. */
 void glibc_set_tunables(const struct glibc_state *g, struct ldx_heap *heap, char **envp, bool secure);
+/* Builds without a relocation that initialises ld-linux: by its own start-up code, which reads tunables and CPU. */
+void glibc_start_loader(const struct glibc_state *g, const struct glibc_process *p);
 /* One line each: name, value, bounds. */
 void glibc_print_tunables(const struct glibc_state *g, int fd);
 /* After relocation of ld-linux, before any resolver runs. */

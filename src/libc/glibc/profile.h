@@ -180,7 +180,7 @@
   V(_dl_runtime_resolve_fxsave) V(_dl_runtime_resolve_xsave) V(_dl_runtime_resolve_xsavec)                   \
   V(_dl_tlsdesc_return) V(_dl_tlsdesc_undefweak) V(_dl_tlsdesc_dynamic)                                      \
   V(_dl_tlsdesc_dynamic_fxsave) V(_dl_tlsdesc_dynamic_xsave) V(_dl_tlsdesc_dynamic_xsavec)                   \
-  V(_dl_rtld_di_serinfo) V(_dl_debug_state)
+  V(_dl_rtld_di_serinfo) V(_dl_debug_state) V(_dl_sysdep_start)
 
 /* A bit-field: `width` bits from bit `shift` of the byte at `byte`. */
 struct glibc_bits {
