@@ -4,6 +4,7 @@
 #include <sys/mman.h>
 
 #include "arch/x86_64/isa.h"
+#include "arch/x86_64/valgrind.h"
 #include "base/sys.h"
 #include "elf/notes.h"
 #include "loader/load.h"
@@ -25,7 +26,8 @@ struct mapping {
   const char *path;
   int fd;
   struct ldx_diag *diag;
-  bool fixed; /* ET_EXEC */
+  bool fixed;    /* ET_EXEC */
+  bool one_each; /* every segment by an mmap of its own */
   uintptr_t hint;
 };
 
@@ -84,15 +86,23 @@ static void close_hole(const struct elf_image *im, uint32_t i) {
     sys_mprotect((void *)(im->bias + end), next - end, PROT_NONE);
 }
 
+/* Lies right as the first mapping, that of the whole extent, put it there: only its protection may differ. A tool
+ * that follows mappings does not see that: valgrind reads the symbols of a library (and so replaces malloc, and the
+ * string functions that read whole words) only when it saw a mapping for each segment, with its protection. */
+static bool lies_in_extent(const struct mapping *m, const struct elf_segment *s) {
+  const struct elf_segment *first = m->im->segments;
+  return s == first || (!m->one_each && s->vaddr - s->offset == first->vaddr - first->offset && !(s->flags & PF_W));
+}
+
 static bool map_segment(struct mapping *m, uint32_t i) {
   const struct elf_image *im = m->im;
   const struct elf_segment *s = &im->segments[i], *first = im->segments;
   uint64_t start = ldx_align_down(s->vaddr, LDX_PAGE), end = ldx_align_up(s->vaddr + s->filesz, LDX_PAGE);
   void *where = (void *)(im->bias + start);
   long r = 0;
-  if (i == 0 || s->filesz == 0)
+  if (s->filesz == 0)
     ;
-  else if (s->vaddr - s->offset == first->vaddr - first->offset && !(s->flags & PF_W)) {
+  else if (lies_in_extent(m, s)) {
     if (s->flags != first->flags)
       r = sys_mprotect(where, end - start, protection(s->flags));
   } else {
@@ -210,7 +220,7 @@ static bool map_phdrs(struct ldx_object *o, struct ldx_library_file *f, const ch
   const Elf64_Ehdr *eh = (const Elf64_Ehdr *)f->head;
   if (!read_layout(o, name, phdrs, eh->e_phnum, size, d))
     return false;
-  struct mapping m = {&o->image, name, f->fd, d, eh->e_type == ET_EXEC, 0};
+  struct mapping m = {&o->image, name, f->fd, d, eh->e_type == ET_EXEC, ldx_on_valgrind(), 0};
   if (o->kind == LDX_PROGRAM && !m.fixed && o->image.interp)
     m.hint = program_hint(&o->image);
   if (!map_image(&m))
