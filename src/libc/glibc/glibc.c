@@ -234,6 +234,10 @@ void glibc_set_tls(const struct glibc_state *g, const struct ldx_tls *t) {
 void glibc_set_globals(const struct glibc_state *g, const struct glibc_process *p) {
   const struct glibc_profile *f = g->profile;
   set_global(g, p);
+  /* libc takes a loader without search folders for one that never ran; when it frees all it has, equal lists are
+   * empty */
+  put_ptr(g->ro, f->ro._dl_init_all_dirs, g->global);
+  put_ptr(g->global, f->global._dl_all_dirs, g->global);
   put64(g->ro, f->ro._dl_pagesize, p->pagesize);
   put64(g->ro, f->ro._dl_minsigstacksize, p->minsigstksz);
   put32(g->ro, f->ro._dl_clktck, (uint32_t)p->clktck);
