@@ -59,6 +59,7 @@ bool ldx_place_startup(struct ldx_load *l) {
   ldx_self.tls.surplus = surplus();
   ldx_tls_layout(&ldx_self.tls, ldx_self.glibc.profile ? glibc_tcb_size(&ldx_self.glibc) : TCB_SIZE_WITHOUT_LIBC,
                  TCB_ALIGN);
+  glibc_place_rseq(&ldx_self.glibc, &ldx_self.tls, ldx_self.args.auxv.vector, ldx_self.args.envp);
   if (l->tls_added)
     ldx_tls_publish(&ldx_self.tls);
   l->tls_added = false;

@@ -64,6 +64,10 @@ static size_t place(const struct ldx_tls_segment *s, size_t used) {
   return ldx_align_up(used + s->memsz - first, align) + first;
 }
 
+static void fix_size(struct ldx_tls *t) {
+  t->static_size = ldx_align_up(t->static_used + t->surplus, t->static_align) + t->tcb_size;
+}
+
 void ldx_tls_layout(struct ldx_tls *t, size_t tcb_size, size_t tcb_align) {
   t->static_align = tcb_align;
   t->tcb_size = tcb_size;
@@ -85,8 +89,16 @@ void ldx_tls_layout(struct ldx_tls *t, size_t tcb_size, size_t tcb_align) {
     }
     s->offset = (int64_t)off;
   }
-  t->static_size = ldx_align_up(t->static_used + t->surplus, t->static_align) + tcb_size;
+  fix_size(t);
   t->started = true;
+}
+
+size_t ldx_tls_reserve(struct ldx_tls *t, size_t size, size_t align) {
+  if (align > t->static_align)
+    t->static_align = align;
+  t->static_used = ldx_align_up(t->static_used, align) + size;
+  fix_size(t);
+  return t->static_used;
 }
 
 bool ldx_tls_make_static(struct ldx_tls *t, struct ldx_object *o) {

@@ -86,6 +86,8 @@ void ldx_tls_publish(struct ldx_tls *t);
 
 /* Start-up: places all modules that have an id, then fixes the size. */
 void ldx_tls_layout(struct ldx_tls *t, size_t tcb_size, size_t tcb_align);
+/* Start-up, after the layout: zeroed room in each thread for libc's own use, that far below the thread pointer. */
+size_t ldx_tls_reserve(struct ldx_tls *t, size_t size, size_t align);
 
 /* Puts a module loaded later into the static surplus; false when there is no room (or it is dynamic already). */
 bool ldx_tls_make_static(struct ldx_tls *t, struct ldx_object *o);

@@ -13,6 +13,9 @@ struct glibc_state {
   const struct glibc_profile *profile; /* NULL: the program has no glibc */
   struct ldx_object *ld, *libc;
   char *ro, *global; /* _rtld_global_ro, _rtld_global */
+  /* Each thread's area of restartable sequences: from the thread pointer to it; how much of it is in use. */
+  int64_t rseq_offset;
+  uint32_t rseq_size; /* 0: this build knows none */
   /* Builds whose libc catches the loader's errors by code of its own want them raised by libc too; else NULL. */
   void (*create_exception)(void *exception, const char *object, const char *text);
   void (*signal_exception)(int code, void *exception, const char *occasion);
@@ -44,6 +47,9 @@ bool glibc_choose(struct glibc_state *g, struct ldx_object *ld, struct ldx_objec
 
 /* Size of what the libc keeps from the thread pointer up, and its alignment. */
 size_t glibc_tcb_size(const struct glibc_state *g);
+
+/* Start-up, after the layout of TLS: where the area of restartable sequences stands. */
+void glibc_place_rseq(struct glibc_state *g, struct ldx_tls *t, const Elf64_auxv_t *auxv, char *const *envp);
 
 /* An object's struct link_map: call when facts about it change. */
 void glibc_fill_map(const struct glibc_state *g, struct ldx_object *o);

@@ -5,9 +5,13 @@
 #include "base/text.h"
 #include "libc/glibc/glibc.h"
 
-enum { RSEQ_SIG = 0x53053053, RSEQ_CPU_ID_FAILED = -2 };
+enum { RSEQ_SIG = 0x53053053, RSEQ_CPU_ID = 4 /* in the area */, RSEQ_CPU_ID_FAILED = -2 };
+enum { RSEQ_AREA_SIZE = 32, RSEQ_AREA_ALIGN = 32, RSEQ_USED_SIZE = 20 }; /* where the kernel doesn't say */
+enum { AT_RSEQ_FEATURE_SIZE_ = 27, AT_RSEQ_ALIGN_ = 28 };
+enum { STACK_OF_THE_USER = 2, STATE_JOINABLE = 2 }; /* of pthread.stack_mode, pthread.joinstate */
 
 static void put_ptr(char *base, uint16_t off, const void *p) { memcpy(base + off, &p, sizeof p); }
+static void put32(char *base, uint16_t off, uint32_t v) { memcpy(base + off, &v, sizeof v); }
 
 /* The main thread stands on the list of threads whose stack libc did not make. */
 static void link_thread(const struct glibc_state *g, char *tcb) {
@@ -38,20 +42,45 @@ static bool rseq_wanted(char *const *envp) {
   return true;
 }
 
+static uint64_t auxv_value(const Elf64_auxv_t *v, uint64_t type, uint64_t least) {
+  for (; v->a_type != AT_NULL; v++)
+    if (v->a_type == type && v->a_un.a_val > least)
+      return v->a_un.a_val;
+  return least;
+}
+
+/* Builds up to 2.40 keep the area in struct pthread, of a fixed size; later ones want a block below the thread
+ * pointer, beyond all TLS, of the size that the kernel asks for. */
+void glibc_place_rseq(struct glibc_state *g, struct ldx_tls *t, const Elf64_auxv_t *auxv, char *const *envp) {
+  const struct glibc_profile *f = g->profile;
+  if (!f || !f->object.__rseq_size)
+    return;
+  if (f->pthread.rseq_area != GLIBC_ABSENT) {
+    g->rseq_offset = f->pthread.rseq_area;
+    g->rseq_size = RSEQ_AREA_SIZE;
+    return;
+  }
+  bool wanted = rseq_wanted(envp);
+  uint64_t size = auxv_value(auxv, AT_RSEQ_FEATURE_SIZE_, RSEQ_USED_SIZE);
+  uint64_t align = wanted ? auxv_value(auxv, AT_RSEQ_ALIGN_, RSEQ_AREA_ALIGN) : RSEQ_AREA_ALIGN;
+  uint64_t room = wanted && size > RSEQ_AREA_SIZE ? size : RSEQ_AREA_SIZE;
+  g->rseq_offset = -(int64_t)ldx_tls_reserve(t, ldx_align_up(room, align), align);
+  g->rseq_size = (uint32_t)size;
+}
+
 static void register_rseq(const struct glibc_state *g, char *tcb, char *const *envp) {
   const struct glibc_profile *f = g->profile;
-  if (f->pthread.rseq_area == GLIBC_ABSENT || !f->object.__rseq_size)
+  if (!g->rseq_size)
     return;
-  char *area = tcb + f->pthread.rseq_area;
-  uint32_t size = f->size.rseq_area >= 32 ? f->size.rseq_area : 32, zero = 0;
+  char *area = tcb + g->rseq_offset;
+  uint32_t zero = 0, size = g->rseq_size > RSEQ_AREA_SIZE ? g->rseq_size : RSEQ_AREA_SIZE;
   int32_t failed = RSEQ_CPU_ID_FAILED;
-  int64_t offset = f->pthread.rseq_area;
   bool ok = rseq_wanted(envp) && !ldx_sys_failed(LDX_SYS(SYS_rseq, area, size, 0, RSEQ_SIG, 0, 0));
   if (!ok)
-    memcpy(tcb + f->pthread.rseq_area_cpu_id, &failed, 4);
+    memcpy(area + RSEQ_CPU_ID, &failed, 4);
   char *ld = (char *)g->ld->map.l_addr;
-  memcpy(ld + f->object.__rseq_size, ok ? &size : &zero, 4);
-  memcpy(ld + f->object.__rseq_offset, &offset, 8);
+  memcpy(ld + f->object.__rseq_size, ok ? &g->rseq_size : &zero, 4);
+  memcpy(ld + f->object.__rseq_offset, &g->rseq_offset, 8);
 }
 
 static void set_guards(char *tcb, const unsigned char *random) {
@@ -72,9 +101,15 @@ void glibc_init_main_thread(const struct glibc_state *g, char *tcb, const struct
   put_ptr(tcb, f->pthread.specific, tcb + f->pthread.specific_1stblock);
   if (f->pthread.user_stack != GLIBC_ABSENT)
     tcb[f->pthread.user_stack] = 1;
+  if (f->pthread.stack_mode != GLIBC_ABSENT)
+    put32(tcb, f->pthread.stack_mode, STACK_OF_THE_USER);
   if (f->pthread.stackblock_size != GLIBC_ABSENT)
     put_ptr(tcb, f->pthread.stackblock_size, p->stack_end);
-  int32_t tid = (int32_t)LDX_SYS(SYS_set_tid_address, tcb + f->pthread.tid, 0, 0, 0, 0, 0);
+  /* the kernel clears this word when the thread ends */
+  uint16_t ended = f->pthread.joinstate == GLIBC_ABSENT ? f->pthread.tid : f->pthread.joinstate;
+  int32_t tid = (int32_t)LDX_SYS(SYS_set_tid_address, tcb + ended, 0, 0, 0, 0, 0);
+  if (f->pthread.joinstate != GLIBC_ABSENT)
+    put32(tcb, f->pthread.joinstate, STATE_JOINABLE);
   memcpy(tcb + f->pthread.tid, &tid, 4);
   register_robust(g, tcb);
   register_rseq(g, tcb, p->envp);
