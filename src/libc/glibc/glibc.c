@@ -82,6 +82,20 @@ static void fill_info(const struct glibc_profile *p, char *m, const struct ldx_o
   put_ptr(info, (uint16_t)((p->info.addr_base + GNU_HASH_INDEX) * 8), o->dyn.info[ELF_DT_GNU_HASH]);
 }
 
+/* Older builds know no dynamic section with offsets, as the vDSO's is. The two entries that libc follows from
+ * l_info get copies with addresses, in the room behind the guest's struct. */
+static void fill_readonly_info(const struct glibc_profile *p, char *m, const struct ldx_object *o) {
+  const Elf64_Dyn entries[] = {{DT_SYMTAB, {.d_ptr = (Elf64_Addr)o->dyn.sym.sym}},
+                               {DT_STRTAB, {.d_ptr = (Elf64_Addr)o->dyn.sym.str}}};
+  size_t at = ldx_align_up(p->map.size, sizeof(uint64_t));
+  if (!o->ld_readonly || p->map_bits.l_ld_readonly.byte != GLIBC_ABSENT || !o->dyn.sym.sym ||
+      at + sizeof entries > LDX_GUEST_MAP_SIZE)
+    return;
+  memcpy(m + at, entries, sizeof entries);
+  for (size_t i = 0; i < LDX_COUNT(entries); i++)
+    put_ptr(m + p->map.l_info, (uint16_t)(entries[i].d_tag * 8), m + at + i * sizeof entries[0]);
+}
+
 /* libc walks symbol tables itself for backtrace_symbols. */
 static void fill_hash(const struct glibc_profile *p, char *m, const struct ldx_object *o) {
   const struct elf_symtab *t = &o->dyn.sym;
@@ -96,6 +110,18 @@ static void fill_hash(const struct glibc_profile *p, char *m, const struct ldx_o
     put_ptr(m, p->map.l_chain, t->chain);
     put_ptr(m, p->map.l_buckets, t->buckets);
   }
+}
+
+/* libc frees the names behind the first, and so needs that one. It stands where the guest loader's lookup, which
+ * never runs, would keep its latest answer. */
+static void fill_name(const struct glibc_profile *p, char *m, const struct ldx_object *o) {
+  enum { CACHE_SIZE = 32 };
+  if (p->map.l_lookup_cache == GLIBC_ABSENT || p->libname_list.size > CACHE_SIZE)
+    return;
+  char *list = m + p->map.l_lookup_cache;
+  put_ptr(list, p->libname_list.name, o->map.l_name);
+  put32(list, p->libname_list.dont_free, 1);
+  put_ptr(m, p->map.l_libname, list);
 }
 
 static void fill_tls(const struct glibc_profile *p, char *m, const struct ldx_object *o) {
@@ -121,6 +147,8 @@ void glibc_fill_map(const struct glibc_state *g, struct ldx_object *o) {
   put_ptr(m, p->map.l_real, o);
   put64(m, p->map.l_ns, (uint64_t)o->ns->id);
   fill_info(p, m, o);
+  fill_readonly_info(p, m, o);
+  fill_name(p, m, o);
   put_ptr(m, p->map.l_phdr, o->phdrs);
   put64(m, p->map.l_entry, o->entry);
   put16(m, p->map.l_phnum, (uint16_t)o->image.phnum);
