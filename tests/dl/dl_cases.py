@@ -1,0 +1,144 @@
+"""The dl functions: opening, closing, looking up, asking, failing; each in more ways than a program would think of."""
+
+from harness import Case, Rewrite
+
+# Unwinders throw their caches away when these counters change.
+UNTOUCHED = Rewrite(r"open that fails: adds \+[01], subs \+[01]", "open that fails", "the system loader counts what it takes back; ldx never adds it")
+
+
+def case(name, words, libraries='', **more):
+    """`libraries`: words like a, b for libdl-a.so, libdl-b.so; new=b for a libdl-new.so that is libdl-b.so."""
+    files = [f'libdl-{new}.so=libdl-{old or new}.so' for new, _, old in (word.partition('=') for word in libraries.split())]
+    return Case(f'dl.{name}', [f'./{words[0]}', *words[1:]], use=' '.join([words[0], *files]), **more)
+
+
+LINKS = '''ln -s libdl-a.so link.so; ln -s link.so chain.so; ln -s nothing dangling.so; ln -s loop.so loop.so; ln libdl-a.so hard.so
+           cp libdl-a.so copy.so; cp libdl-a.so "name with blanks.so"; cp libdl-a.so "$(printf './\\303\\251\\001.so')"; mkdir x closed
+           mkfifo x/fifo; printf %s "$(seq 1000)" >text.so; echo '#!/bin/sh' >script.so; : >empty.so; printf '\\177ELF' >short.so
+           cp libdl-a.so closed; chmod 700 closed'''
+
+OPENING = [
+    case('modes', ['modes'], 'a needs-a', limit=60),
+    Case('dl.names', ['./files'], use='files libdl-a.so static-pie', setup=LINKS),
+    Case('dl.names-none', ['./files', 'nameless'], use='files libdl-a.so'),
+    Case('dl.names-closed', ['./files', 'closed'], use='files libdl-a.so', setup=LINKS),
+    case('damaged', ['damaged'], 'a'),
+]
+
+
+def orders(name, libraries, *words, **more):
+    return case(f'order-{name}', ['orders', *words], libraries, **more)
+
+
+DIAMOND = 'top left right bottom'
+RING = 'x y z tail'
+
+CLOSING = [
+    orders('diamond', DIAMOND, '-open', './libdl-top.so', './libdl-left.so', './libdl-bottom.so'),
+    orders('diamond-sides', DIAMOND, '-open', './libdl-left.so', './libdl-right.so', './libdl-bottom.so'),
+    orders('diamond-all', DIAMOND, './libdl-bottom.so', './libdl-right.so', './libdl-left.so', './libdl-top.so'),
+    orders('diamond-now', DIAMOND, '-open', 'N./libdl-top.so', 'N./libdl-right.so'),
+    orders('diamond-global', DIAMOND, '-open', 'G./libdl-top.so', './libdl-right.so', 'G./libdl-bottom.so'),
+    orders('diamond-nodelete', DIAMOND, '-open', './libdl-top.so', 'K./libdl-right.so'),
+    orders('diamond-flag-nodelete', f'{DIAMOND} stays', '-open', './libdl-stays.so', './libdl-top.so'),
+    orders('diamond-twice', DIAMOND, './libdl-top.so', './libdl-top.so', './libdl-left.so', './libdl-left.so'),
+    orders('ring', RING, '-open', './libdl-x.so', './libdl-y.so', './libdl-z.so'),
+    orders('ring-tail', RING, '-open', './libdl-tail.so', './libdl-z.so'),
+    orders('ring-nodelete', RING, '-open', './libdl-x.so', 'K./libdl-y.so'),
+    orders('ring-nodelete-tail', RING, '-open', './libdl-x.so', 'K./libdl-tail.so'),
+    orders('ring-global', RING, '-open', 'GN./libdl-x.so', 'G./libdl-z.so'),
+    orders('two-rings', f'{RING} r s', '-open', './libdl-r.so', './libdl-s.so', './libdl-y.so'),
+    orders('own-dependency', 'own', '-open', './libdl-own.so', './libdl-own.so'),
+    orders('unrelated', 'a b c', '-open', './libdl-a.so', './libdl-b.so', './libdl-c.so'),
+    orders('binding-now', 'gives takes', 'G./libdl-gives.so', 'N./libdl-takes.so'),
+    orders('binding-lazy-and-now', 'gives takes', 'G./libdl-gives.so', 'B./libdl-takes.so'),
+    orders('binding-now-deepbind', 'gives takes', 'G./libdl-gives.so', 'ND./libdl-takes.so'),
+    orders('binding-missing', 'gives takes', '-open', 'G./libdl-gives.so', 'N./libdl-takes.so'),
+    orders('first', 'gives-first takes a', '-open', 'G./libdl-gives-first.so', './libdl-takes.so', './libdl-a.so'),
+    orders('five', f'{DIAMOND} {RING}', './libdl-top.so', './libdl-x.so', './libdl-right.so', './libdl-tail.so', './libdl-z.so', limit=60),
+]
+
+
+def steps(name, libraries, *words, program='steps', **more):
+    return case(name, [program, *words], libraries, **more)
+
+
+ENDS = './libdl-ends.so'
+ACTS = {'opens': 'a', 'opens-late': 'a', 'opens-in-both': 'a b', 'opens-and-closes': 'a b', 'opens-global': 'a', 'opens-itself': '',
+        'closes-itself': '', 'opens-itself-late': '', 'finds-itself-late': '', 'opens-missing': '', 'opens-program': '', 'registers': 'a',
+        'registers-late': '', 'makes-thread': '', 'exits': '', 'exits-late': ''}
+DEEP = 'deep1 deep2 deep3 deep4 deep5 deep6'
+
+ENDING = [
+    steps('ends-close', 'ends', f'+{ENDS}', f'{ENDS}:register_all', f'{ENDS}:use_local_static', f'-{ENDS}', f'={ENDS}', '*@'),
+    steps('ends-exit', 'ends', f'+{ENDS}', f'{ENDS}:register_all', f'{ENDS}:use_local_static', '*@'),
+    steps('ends-exit-from-library', 'ends', f'+{ENDS}', f'{ENDS}:register_all', f'{ENDS}:leave'),
+    steps('ends-quick-exit', 'ends', f'+{ENDS}', f'{ENDS}:register_all', f'{ENDS}:leave_quickly'),
+    steps('ends-quick-exit-after-close', 'ends other=ends', f'+{ENDS}', f'{ENDS}:register_all', f'-{ENDS}', '+./libdl-other.so',
+          './libdl-other.so:leave_quickly'),
+    steps('ends-nested-handler', 'ends', f'+{ENDS}', f'{ENDS}:register_nested', f'-{ENDS}', f'+{ENDS}', f'{ENDS}:register_nested'),
+    steps('ends-opened-twice', 'ends', f'+{ENDS}', f'+{ENDS}', f'{ENDS}:register_all', f'-{ENDS}', f'-{ENDS}', f'+{ENDS}', f'-{ENDS}'),
+    steps('ends-nodelete', 'ends', f'+K{ENDS}', f'{ENDS}:register_all', f'-{ENDS}', f'={ENDS}'),
+    steps('ends-in-thread', 'ends', f'&+{ENDS}', f'&{ENDS}:register_all', f'&-{ENDS}', f'+{ENDS}', f'&{ENDS}:leave'),
+    steps('ends-in-child', 'ends', f'+{ENDS}', f'{ENDS}:register_all', f'*-{ENDS}', f'*{ENDS}:leave', f'-{ENDS}'),
+    steps('ends-linked', 'ends', '?register_all', '?use_local_static', f'+{ENDS}', f'-{ENDS}', program='steps-ends'),
+    steps('ends-linked-exit', 'ends', '?register_all', '?leave', program='steps-ends'),
+    case('exit-handlers', ['exit-main'], 'ends a b'),
+    case('exit-handlers-before-library', ['exit-main', 'reverse'], 'ends a b'),
+] + [
+    steps(f'act-{name}', f'{name} {more}', f'+./libdl-{name}.so', '@', f'-./libdl-{name}.so', '@', f'+G./libdl-{name}.so', '@')
+    for name, more in ACTS.items()
+] + [
+    steps(f'act-{name}-preloaded', f'{name} {more}', '@', env={'LD_PRELOAD': f'./libdl-{name}.so'}) for name, more in ACTS.items()
+] + [
+    steps('act-deep', DEEP, '+./libdl-deep1.so', '@', '-./libdl-deep1.so', '@', '+./libdl-deep4.so', '-./libdl-deep4.so'),
+    steps('act-deep-in-thread', DEEP, '&+./libdl-deep1.so', '@', '&-./libdl-deep1.so', '@'),
+    steps('act-deep-exit', DEEP, '+./libdl-deep3.so', '+./libdl-deep5.so'),
+    steps('act-chain-broken', 'deep1 deep2 deep3', '+./libdl-deep1.so', '@', '-./libdl-deep1.so', '@'),
+    steps('act-in-child', 'opens-global a', '*+./libdl-opens-global.so', '+./libdl-opens-global.so', '*-./libdl-opens-global.so', '@'),
+]
+
+ASKING = [
+    case('lookups', ['lookups'], 'symbols symbols2'),
+    case('lookups-global', ['lookups', 'global'], 'symbols symbols2'),
+    case('lookups-sysv', ['lookups'], 'symbols=symbols-sysv symbols2'),
+    case('lookups-preloaded', ['lookups'], 'symbols symbols2', env={'LD_PRELOAD': './libdl-symbols2.so'}),
+    case('lookups-bind-now', ['lookups'], 'symbols symbols2', env={'LD_BIND_NOW': '1'}),
+    case('addresses', ['addresses'], 'symbols'),
+    case('addresses-no-pie', ['addresses-no-pie'], 'symbols'),
+    case('addresses-of-library', ['addresses', './libdl-symbols.so'], 'symbols'),
+    case('addresses-of-library-sysv', ['addresses', './libdl-symbols.so'], 'symbols=symbols-sysv'),
+    case('addresses-of-program', ['addresses', 'program'], 'symbols'),
+    case('addresses-of-program-no-pie', ['addresses-no-pie', 'program'], 'symbols'),
+    Case('dl.infos', ['./infos'], use='infos libdl-symbols.so libdl-a.so x/libdl-b.so=libdl-b.so'),
+    Case('dl.infos-library-path', ['./infos'], use='infos libdl-symbols.so libdl-a.so x/libdl-b.so=libdl-b.so',
+         env={'LD_LIBRARY_PATH': 'x:@DIR@/y:$ORIGIN/z:'}),
+    case('errors', ['errors'], 'a b'),
+    case('iterate', ['iterate'], 'a b c needs-a symbols symbols2 wants', rewrites=(UNTOUCHED,)),
+    case('find-object', ['find-object'], 'a symbols no-frame'),
+    case('traces', ['traces'], 'a b wants wants-data needs-wants needs-gone version=plain wants-version noopen gives'),
+]
+
+INTERPOSED = {'modes': 'modes a needs-a', 'errors': 'errors a b', 'addresses': 'addresses symbols', 'iterate': 'iterate a b c needs-a symbols symbols2 wants'}
+WAYS = {'bare': '', 'runpath': '-runpath', 'rpath': '-rpath'}
+
+CALLING = [
+    case(f'interposed-{name}', [words.split()[0]], f'interpose {words.split(" ", 1)[1]}', env={'LD_PRELOAD': './libdl-interpose.so'},
+         limit=60, rewrites=(UNTOUCHED,))
+    for name, words in INTERPOSED.items()
+] + [
+    Case(f'dl.callers-{program}-{library}', [f'./callers{WAYS[program]}', 'library=./l/libdl-caller.so', 'libdl-a.so', '^libdl-a.so', '^libdl-b.so',
+                                             'libdl-b.so', '^libdl-c.so', 'libdl-c.so', '^$ORIGIN/q/libdl-a.so', '$ORIGIN/p/libdl-a.so', '^libdl-needs-a.so'],
+         use=f'callers{WAYS[program]} l/libdl-caller.so=libdl-caller{WAYS[library]}.so p/libdl-a.so=libdl-a.so p/libdl-b.so=libdl-b.so '
+             'l/q/libdl-a.so=libdl-a.so l/q/libdl-c.so=libdl-c.so l/q/libdl-needs-a.so=libdl-needs-a.so')
+    for program in WAYS for library in WAYS
+] + [
+    Case('dl.callers-environment', ['./callers', 'library=./l/libdl-caller.so', 'LD_LIBRARY_PATH=p', 'libdl-a.so', '^libdl-a.so', 'LD_PRELOAD=./p/libdl-b.so',
+                                    'LD_BIND_NOW=1', 'libdl-b.so', './p/libdl-a.so', 'LD_DEBUG=all', 'libdl-a.so'],
+         use='callers l/libdl-caller.so=libdl-caller.so p/libdl-a.so=libdl-a.so p/libdl-b.so=libdl-b.so'),
+    Case('dl.callers-library-path', ['./callers', 'library=./l/libdl-caller.so', 'libdl-a.so', 'LD_LIBRARY_PATH=q', 'libdl-b.so', '^libdl-b.so', 'libdl-c.so'],
+         use='callers l/libdl-caller.so=libdl-caller-runpath.so p/libdl-a.so=libdl-a.so p/libdl-b.so=libdl-b.so q/libdl-c.so=libdl-c.so l/q/libdl-b.so=libdl-b.so',
+         env={'LD_LIBRARY_PATH': 'p'}),
+]
+
+CASES = OPENING + CLOSING + ENDING + ASKING + CALLING
