@@ -358,15 +358,27 @@ size_t glibc_tls_dtor_count(const struct glibc_state *g, const struct ldx_object
   return n;
 }
 
+/* In older builds the threads' stacks belong to libpthread, which puts its function behind a pointer. */
+static uintptr_t stacks_function(const struct glibc_state *g) {
+  const struct glibc_profile *f = g->profile;
+  uintptr_t hook = 0;
+  if (f->function._dl_make_stacks_executable)
+    return g->ld->map.l_addr + f->function._dl_make_stacks_executable;
+  if (f->global._dl_make_stack_executable_hook != GLIBC_ABSENT)
+    memcpy(&hook, g->global + f->global._dl_make_stack_executable_hook, sizeof hook);
+  return hook;
+}
+
 int glibc_make_stacks_executable(const struct glibc_state *g) {
   const struct glibc_profile *f = g->profile;
   uint32_t flags = 0;
   uint16_t off = f->global._dl_stack_flags;
   if (off != GLIBC_ABSENT)
     memcpy(&flags, g->global + off, 4);
-  if (off == GLIBC_ABSENT || (flags & PF_X) || !f->function._dl_make_stacks_executable)
+  uintptr_t make = stacks_function(g);
+  if (off == GLIBC_ABSENT || (flags & PF_X) || !make)
     return 0;
   void *end;
   memcpy(&end, ld_object(g, f->object.__libc_stack_end), sizeof end);
-  return ((int (*)(void **))(g->ld->map.l_addr + f->function._dl_make_stacks_executable))(&end);
+  return ((int (*)(void **))make)(&end);
 }
