@@ -150,6 +150,7 @@ static void redirect(void) {
       .tls_get_addr_soft = (uintptr_t)ldx_guest_tls_soft,
       .find_object = (uintptr_t)ldx_find_object,
       .debug_printf = (uintptr_t)ldx_guest_debug_printf,
+      .readonly_area = (uintptr_t)ldx_guest_readonly_area,
   };
   glibc_redirect(&ldx_self.glibc, &services);
 }

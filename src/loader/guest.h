@@ -3,6 +3,7 @@
 #define LDX_LOADER_GUEST_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 struct ldx_object;
@@ -11,6 +12,9 @@ bool ldx_is_foreign(const struct ldx_object *program);
 
 /* Runs the program by its own interpreter instead; with --strict: refuses. */
 _Noreturn void ldx_hand_over(const char *why);
+
+/* 0: read-only; 1: not; 2: belongs to no object, or lies between its segments. */
+int ldx_guest_readonly_area(const void *start, size_t size);
 
 /* A number from GLIBC_TUNABLES, or `otherwise`. */
 uint64_t ldx_tunable_number(const char *name, uint64_t otherwise);
