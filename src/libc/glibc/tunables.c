@@ -19,11 +19,12 @@ static struct table table_of(const struct glibc_state *g) {
                         arrays ? f->tunable_list_size / f->tunable.size : 0, NULL};
 }
 
-/* strtoul with base detection, as the tunables are written: decimal, 0x, 0. */
+/* strtoul with base detection, as the tunables are written: decimal, 0x, 0. False: more than a number follows, or
+ * it is too large; what was read is told anyway. */
 static bool parse_number(const char *s, size_t n, uint64_t *out) {
   uint64_t v = 0;
   unsigned base = 10;
-  bool negative = n && *s == '-';
+  bool negative = n && *s == '-', fits = true;
   size_t i = negative || (n && *s == '+') ? 1 : 0;
   if (n > i + 1 && s[i] == '0' && (s[i + 1] | 32) == 'x') {
     base = 16;
@@ -31,19 +32,32 @@ static bool parse_number(const char *s, size_t n, uint64_t *out) {
   } else if (n > i && s[i] == '0') {
     base = 8;
   }
-  if (i == n)
-    return false;
-  for (; i < n; i++) {
+  for (; fits && i < n; i++) {
     unsigned c = (unsigned char)s[i], digit = c - '0' < 10 ? c - '0' : (c | 32) - 'a' + 10;
     if (digit >= base)
-      return false;
-    v = v * base + digit;
+      break;
+    fits = v <= (UINT64_MAX - digit) / base;
+    v = fits ? v * base + digit : UINT64_MAX;
   }
   *out = negative ? 0 - v : v;
-  return true;
+  return fits && i == n;
 }
 
 enum { TYPE_INT, TYPE_UINT, TYPE_SIZE, TYPE_STRING };
+
+/* Builds since 2.39 know no security levels; they also want the whole list well-formed, and say what they ignore. */
+static bool strict(const struct table *t) { return t->f->tunable.security_level == GLIBC_ABSENT; }
+
+static void set_string(const struct table *t, char *e, const char *value, size_t n) {
+  char *copy = ldx_heap_alloc(t->heap, n + 1);
+  if (!copy)
+    return;
+  memcpy(copy, value, n);
+  memcpy(e + t->f->tunable.val, &copy, 8);
+  if (t->f->size.tunable_val == 16) /* with its length */
+    memcpy(e + t->f->tunable.val + 8, &n, 8);
+  e[t->f->tunable.initialized] = 1;
+}
 
 static void set(const struct table *t, size_t i, const char *value, size_t n) {
   const struct glibc_profile *f = t->f;
@@ -52,28 +66,45 @@ static void set(const struct table *t, size_t i, const char *value, size_t n) {
   uint64_t v, min, max;
   memcpy(&type, e + f->tunable.type_code, 4);
   if (type == TYPE_STRING) {
-    char *copy = ldx_heap_alloc(t->heap, n + 1);
-    if (!copy)
-      return;
-    memcpy(copy, value, n);
-    memcpy(e + f->tunable.val, &copy, 8);
-  } else {
-    if (!parse_number(value, n, &v))
-      return;
-    memcpy(&min, e + f->tunable.type_min, 8);
-    memcpy(&max, e + f->tunable.type_max, 8);
-    bool in = type == TYPE_INT ? (int64_t)v >= (int64_t)min && (int64_t)v <= (int64_t)max : v >= min && v <= max;
-    if (!in)
-      return;
-    memcpy(e + f->tunable.val, &v, 8);
+    set_string(t, e, value, n);
+    return;
   }
+  if (!parse_number(value, n, &v) && strict(t)) {
+    ldx_print(2, "WARNING: ld.so: invalid GLIBC_TUNABLES value `%.*s' for option `%s': ignored.\n", (int)n, value,
+              e + f->tunable.name);
+    return;
+  }
+  memcpy(&min, e + f->tunable.type_min, 8);
+  memcpy(&max, e + f->tunable.type_max, 8);
+  bool in = type == TYPE_INT ? (int64_t)v >= (int64_t)min && (int64_t)v <= (int64_t)max : v >= min && v <= max;
+  if (!in)
+    return;
+  memcpy(e + f->tunable.val, &v, 8);
   e[f->tunable.initialized] = 1;
 }
 
 static bool is(const char *name, const char *text, size_t n) { return !strncmp(name, text, n) && !name[n]; }
 
+/* Every name has a value without '='; only names without a value before a ':' are passed over. */
+static bool well_formed(const char *p) {
+  for (;;) {
+    p += ldx_until(p, "=:");
+    if (!*p)
+      return false;
+    if (*p++ == ':')
+      continue;
+    p += ldx_until(p, "=:");
+    if (*p != ':')
+      return !*p;
+  }
+}
+
 /* GLIBC_TUNABLES=name=value:name=value */
 static void parse_list(const struct table *t, const char *p) {
+  if (strict(t) && *p && !well_formed(p)) {
+    ldx_print(2, "WARNING: ld.so: invalid GLIBC_TUNABLES `%s': ignored.\n", p);
+    return;
+  }
   while (*p) {
     size_t name = ldx_until(p, "=:");
     if (p[name] != '=') {
