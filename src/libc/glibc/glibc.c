@@ -1,6 +1,8 @@
 #include "libc/glibc/glibc.h"
 
+#include <errno.h>
 #include <string.h>
+#include <sys/mman.h>
 
 #include "elf/notes.h"
 #include "libc/glibc/profiles.h"
@@ -216,7 +218,7 @@ static void set_global(const struct glibc_state *g, const struct glibc_process *
     put64(g->global, f->global._dl_rtld_unlock_recursive,
           g->ld->map.l_addr + f->function.rtld_lock_default_unlock_recursive);
   put32(g->global, f->global._dl_stack_flags, p->exec_stack ? PF_R | PF_W | PF_X : PF_R | PF_W);
-  put32(g->global, f->global._dl_stack_prot_flags, p->exec_stack ? 7 : 3);
+  put32(g->global, f->global._dl_stack_prot_flags, PROT_READ | PROT_WRITE | (p->exec_stack ? PROT_EXEC : 0));
   put64(g->global, f->global._dl_nns, 1);
 }
 
@@ -370,15 +372,23 @@ static uintptr_t stacks_function(const struct glibc_state *g) {
   return hook;
 }
 
+static bool stacks_are_executable(const struct glibc_state *g) {
+  const struct glibc_profile *f = g->profile;
+  uint32_t flags = 0, prot = 0;
+  if (f->global._dl_stack_flags != GLIBC_ABSENT)
+    memcpy(&flags, g->global + f->global._dl_stack_flags, sizeof flags);
+  if (f->global._dl_stack_prot_flags != GLIBC_ABSENT)
+    memcpy(&prot, g->global + f->global._dl_stack_prot_flags, sizeof prot);
+  return (flags & PF_X) || (prot & PROT_EXEC);
+}
+
 int glibc_make_stacks_executable(const struct glibc_state *g) {
   const struct glibc_profile *f = g->profile;
-  uint32_t flags = 0;
-  uint16_t off = f->global._dl_stack_flags;
-  if (off != GLIBC_ABSENT)
-    memcpy(&flags, g->global + off, 4);
-  uintptr_t make = stacks_function(g);
-  if (off == GLIBC_ABSENT || (flags & PF_X) || !make)
+  if (stacks_are_executable(g))
     return 0;
+  uintptr_t make = stacks_function(g);
+  if (!make) /* since 2.41 stacks stay as they were at start */
+    return EINVAL;
   void *end;
   memcpy(&end, ld_object(g, f->object.__libc_stack_end), sizeof end);
   return ((int (*)(void **))make)(&end);

@@ -105,6 +105,8 @@ void glibc_init_main_thread(const struct glibc_state *g, char *tcb, const struct
     put32(tcb, f->pthread.stack_mode, STACK_OF_THE_USER);
   if (f->pthread.stackblock_size != GLIBC_ABSENT)
     put_ptr(tcb, f->pthread.stackblock_size, p->stack_end);
+  if (f->object.__nptl_initial_report_events) /* a debugger may have set it before there was a thread */
+    tcb[f->pthread.report_events] = *(char *)(g->ld->map.l_addr + f->object.__nptl_initial_report_events);
   /* the kernel clears this word when the thread ends */
   uint16_t ended = f->pthread.joinstate == GLIBC_ABSENT ? f->pthread.tid : f->pthread.joinstate;
   int32_t tid = (int32_t)LDX_SYS(SYS_set_tid_address, tcb + ended, 0, 0, 0, 0, 0);
