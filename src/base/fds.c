@@ -23,10 +23,11 @@ void ldx_close_later(struct ldx_fd_batch *b, int fd) {
 
 /* Descriptors come in rising order as long as nothing below is freed. */
 void ldx_close_flush(struct ldx_fd_batch *b) {
-  for (int i = 0, n; i < b->count; i += n) {
-    for (n = 1; i + n < b->count && b->fd[i + n] == b->fd[i] + n; n++)
+  int count = b->count;
+  b->count = 0; /* first: a child of fork must not close the numbers again */
+  for (int i = 0, n; i < count; i += n) {
+    for (n = 1; i + n < count && b->fd[i + n] == b->fd[i] + n; n++)
       ;
     close_run(b->fd + i, n);
   }
-  b->count = 0;
 }

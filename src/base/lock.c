@@ -1,69 +1,75 @@
 #include "base/lock.h"
 
-#include <errno.h>
-
 #include "base/sys.h"
 
+/* The word: waiters' flag, thread pointer of the holder (bits 6 to 46), his process (bits 48 to 63). */
+enum { WAITED_FOR = 1, PROCESS_SHIFT = 48 };
 enum { FUTEX_WAIT_PRIVATE = 0 | 128, FUTEX_WAKE_PRIVATE = 1 | 128 };
 
-void ldx_futex_lock(uint32_t *word) {
-  uint32_t seen = 0;
-  if (__atomic_compare_exchange_n(word, &seen, 1, 0, __ATOMIC_ACQUIRE, __ATOMIC_RELAXED))
-    return;
-  while (__atomic_exchange_n(word, 2, __ATOMIC_ACQUIRE) != 0)
-    sys_futex(word, FUTEX_WAIT_PRIVATE, 2);
-}
-
-void ldx_futex_unlock(uint32_t *word) {
-  if (__atomic_exchange_n(word, 0, __ATOMIC_RELEASE) == 2)
-    sys_futex(word, FUTEX_WAKE_PRIVATE, 1);
-}
-
-int ldx_rlock_mine(const struct ldx_rlock *l) {
-  return l->depth && __atomic_load_n(&l->owner, __ATOMIC_RELAXED) == ldx_thread_pointer();
-}
-
-static int32_t this_process(const struct ldx_rlock *l) {
-  int32_t p = __atomic_load_n(l->process, __ATOMIC_RELAXED);
+static uint64_t this_process(const struct ldx_rlock *l) {
+  struct ldx_generation *g = __atomic_load_n(&l->process, __ATOMIC_ACQUIRE);
+  if (!g)
+    return 0;
+  uint32_t p = __atomic_load_n(g->now, __ATOMIC_RELAXED);
   if (!p)
-    __atomic_store_n(l->process, p = (int32_t)sys_getpid(), __ATOMIC_RELAXED);
-  return p;
+    __atomic_store_n(g->now, p = ++g->count, __ATOMIC_RELAXED);
+  return p & 0xffff;
 }
 
-/* True when the lock was taken over from a process that is not this one. */
-static bool take_over(struct ldx_rlock *l) {
-  int32_t self = l->process ? this_process(l) : 0, holder = __atomic_load_n(&l->pid, __ATOMIC_RELAXED);
-  if (!l->process || holder == self || !holder ||
-      !__atomic_compare_exchange_n(&l->pid, &holder, self, false, __ATOMIC_ACQUIRE, __ATOMIC_RELAXED))
-    return false;
-  l->depth = 0;
-  return true;
+static uint64_t my_word(const struct ldx_rlock *l) { return this_process(l) << PROCESS_SHIFT | ldx_thread_pointer(); }
+
+bool ldx_rlock_mine(const struct ldx_rlock *l) {
+  return (__atomic_load_n(&l->word, __ATOMIC_RELAXED) & ~(uint64_t)WAITED_FOR) == my_word(l);
 }
 
-static void wait_for(struct ldx_rlock *l) {
-  static const struct { int64_t seconds, nanoseconds; } patience = {0, 100 * 1000 * 1000};
-  while (__atomic_exchange_n(&l->word, 2, __ATOMIC_ACQUIRE) != 0) {
-    long r = LDX_SYS(SYS_futex, &l->word, FUTEX_WAIT_PRIVATE, 2, &patience, 0, 0);
-    if (r == -ETIMEDOUT && take_over(l))
+static bool swap(struct ldx_rlock *l, uint64_t from, uint64_t to) {
+  return __atomic_compare_exchange_n(&l->word, &from, to, false, __ATOMIC_ACQUIRE, __ATOMIC_RELAXED);
+}
+
+/* Who has waited once takes the lock as waited for: he does not know of others. */
+static void wait_for(struct ldx_rlock *l, uint64_t mine) {
+  for (;;) {
+    uint64_t w = __atomic_load_n(&l->word, __ATOMIC_RELAXED);
+    bool gone = w && w >> PROCESS_SHIFT != mine >> PROCESS_SHIFT;
+    if ((!w || gone) && swap(l, w, mine | WAITED_FOR)) {
+      if (gone)
+        l->depth = 0;
       return;
+    }
+    if (w && !gone && ((w & WAITED_FOR) || swap(l, w, w | WAITED_FOR)))
+      sys_futex(&l->word, FUTEX_WAIT_PRIVATE, (uint32_t)w | WAITED_FOR);
   }
 }
 
 void ldx_rlock_enter(struct ldx_rlock *l) {
-  uint32_t free = 0;
-  if (!ldx_rlock_mine(l)) {
-    if (!__atomic_compare_exchange_n(&l->word, &free, 1, false, __ATOMIC_ACQUIRE, __ATOMIC_RELAXED))
-      wait_for(l);
-    __atomic_store_n(&l->owner, ldx_thread_pointer(), __ATOMIC_RELAXED);
-    if (l->process)
-      __atomic_store_n(&l->pid, this_process(l), __ATOMIC_RELAXED);
+  uint64_t mine = my_word(l);
+  if (!swap(l, 0, mine)) {
+    if (ldx_rlock_mine(l)) {
+      l->depth++;
+      return;
+    }
+    wait_for(l, mine);
   }
-  l->depth++;
+  uint32_t process = (uint32_t)(mine >> PROCESS_SHIFT);
+  if (l->forked && l->known != process) {
+    l->known = process;
+    l->forked();
+  }
 }
 
 void ldx_rlock_leave(struct ldx_rlock *l) {
-  if (--l->depth)
+  if (l->depth) {
+    l->depth--;
     return;
-  __atomic_store_n(&l->owner, 0, __ATOMIC_RELAXED);
-  ldx_futex_unlock(&l->word);
+  }
+  if (__atomic_exchange_n(&l->word, 0, __ATOMIC_RELEASE) & WAITED_FOR)
+    sys_futex(&l->word, FUTEX_WAKE_PRIVATE, 1);
+}
+
+void ldx_rlock_watch(struct ldx_rlock *l, struct ldx_generation *g) {
+  bool held = ldx_rlock_mine(l);
+  __atomic_store_n(&l->process, g, __ATOMIC_RELEASE);
+  l->known = (uint32_t)this_process(l);
+  if (held)
+    __atomic_store_n(&l->word, my_word(l), __ATOMIC_RELAXED);
 }

@@ -6,6 +6,7 @@
 
 struct ldx_object;
 
+enum { LDX_R_DEBUG_CHAINED = 2 }; /* r_version: r_next is there */
 enum { LDX_RT_CONSISTENT, LDX_RT_ADD, LDX_RT_DELETE };
 
 struct ldx_r_debug {

@@ -11,14 +11,10 @@ void ldx_symbol_not_found(struct ldx_object *from, const struct ldx_sym_request 
            v ? v->name : "");
 }
 
-/* A library that was bound to by somebody who does not depend on it must not go while he lives. */
-void ldx_add_dependency(struct ldx_object *from, struct ldx_object *to) {
-  bool to_may_go = (to->dlopened || to->pending) && !to->nodelete;
-  if (from == to || !to_may_go || from->last_dependency == to || ldx_self.starting)
-    return;
-  if (ldx_list_has(&from->needed, to) || ldx_list_has(&from->init_order, to))
-    return; /* these do not change: no lock, which a constructor that waits for this thread may hold */
-  ldx_rlock_enter(&ldx_self.lock);
+/* Under the lock: false when the definer is on its way out. */
+static bool note_dependency(struct ldx_object *from, struct ldx_object *to) {
+  if (to->closing && !from->closing)
+    return false;
   from->last_dependency = to;
   bool stays = !from->dlopened && !from->pending; /* what stays by RTLD_NODELETE has dependencies like others */
   if (stays)
@@ -27,7 +23,21 @@ void ldx_add_dependency(struct ldx_object *from, struct ldx_object *to) {
     to->nodelete = true;
   else if (!ldx_list_has(&from->reldeps, to) && ldx_list_add(&ldx_self.heap, &from->reldeps, to))
     ldx_trace_dependency(to, from);
+  return true;
+}
+
+/* A library that was bound to by somebody who does not depend on it must not go while he lives. What one namespace
+ * uses of another is shared, and stays. */
+bool ldx_add_dependency(struct ldx_object *from, struct ldx_object *to) {
+  bool to_may_go = (to->dlopened || to->pending) && !to->nodelete;
+  if (from == to || !to_may_go || from->ns != to->ns || from->last_dependency == to || ldx_self.starting)
+    return true;
+  if (ldx_list_has(&from->needed, to) || ldx_list_has(&from->init_order, to))
+    return true; /* these do not change */
+  ldx_rlock_enter(&ldx_self.lock);
+  bool ok = note_dependency(from, to);
   ldx_rlock_leave(&ldx_self.lock);
+  return ok;
 }
 
 static unsigned visibility(const Elf64_Sym *s) { return s->st_other & 3; }
@@ -63,6 +73,19 @@ static bool check_protected(struct ldx_object *o, const struct ldx_sym_request *
   return ldx_fail(d, LDX_DIAG_LOAD, 0, name, "%s: error due to GNU_PROPERTY_1_NEEDED_INDIRECT_EXTERN_ACCESS", where);
 }
 
+/* Once more when another thread is taking the definer out. */
+static bool look_up(struct ldx_object *o, struct ldx_sym_request *r, unsigned ref_visibility) {
+  do {
+    if (!ldx_find_symbol(o->scope, r))
+      return false;
+    if (ref_visibility == STV_PROTECTED)
+      prefer_protected(o, r);
+    if (r->pinned && !ldx_self.starting && ldx_tracing(LDX_DEBUG_BINDINGS))
+      ldx_debug("marking %s [%ld] as NODELETE due to unique symbol", ldx_display_name(r->object), r->object->ns->id);
+  } while (!ldx_add_dependency(o, r->object));
+  return true;
+}
+
 bool ldx_bind(struct ldx_object *o, uint64_t symidx, uint32_t flags, struct ldx_diag *d, struct ldx_binding *out) {
   const Elf64_Sym *ref = elf_symbol(&o->dyn.sym, symidx);
   *out = (struct ldx_binding){ref, o, 0};
@@ -80,22 +103,20 @@ bool ldx_bind(struct ldx_object *o, uint64_t symidx, uint32_t flags, struct ldx_
                               .flags = flags | (ldx_self.options.dynamic_weak ? LDX_SYM_STRONG : 0)};
   if (ldx_tracing(LDX_DEBUG_STATISTICS))
     __atomic_fetch_add(&ldx_self.statistics.relocations, 1, __ATOMIC_RELAXED);
-  if (!ldx_find_symbol(o->scope, &r)) {
+  if (!look_up(o, &r, v)) {
     out->sym = NULL;
     out->object = NULL;
+    out->override = ldx_own_function(r.name.text);
+    if (out->override)
+      return true;
     if (ELF64_ST_BIND(ref->st_info) == STB_WEAK)
       return true;
     ldx_symbol_not_found(o, &r, d);
     ldx_trace_error(d, "symbol lookup", ldx_listing());
     return false;
   }
-  if (v == STV_PROTECTED)
-    prefer_protected(o, &r);
-  if (r.pinned && !ldx_self.starting && ldx_tracing(LDX_DEBUG_BINDINGS))
-    ldx_debug("marking %s [%ld] as NODELETE due to unique symbol", ldx_display_name(r.object), r.object->ns->id);
   if (!check_protected(o, &r, d))
     return false;
-  ldx_add_dependency(o, r.object);
   ldx_trace_binding(&r, v == STV_PROTECTED);
   out->sym = r.sym;
   out->object = r.object;

@@ -88,6 +88,20 @@ struct ldx_retired {
   struct ldx_object *object; /* unmapped and freed, or NULL */
 };
 
+/* A thread at work on an object's constructors, or waiting for one that is; on that thread's stack. */
+struct ldx_visit {
+  struct ldx_visit *next;
+  struct ldx_object *object;
+  uintptr_t thread;
+};
+
+/* A thread that takes objects out (unload.c); on its stack. */
+struct ldx_collector {
+  struct ldx_collector *next;
+  uintptr_t thread;
+  bool again; /* another round is wanted */
+};
+
 struct ldx_statistics {
   uint64_t relocations, cached;                                      /* symbols looked up, and not looked up again */
   uint64_t start, begin_load, end_load, begin_reloc, end_reloc, end; /* cycles */
@@ -103,12 +117,16 @@ struct ldx_process {
   struct ldx_cpu cpu;
   struct ldx_heap heap;
   struct ldx_rlock lock; /* the writer lock */
+  struct ldx_generation generation;
   struct ldx_tls tls;
   struct ldx_library_search search;
   struct ldx_fd_batch closing;
 
-  struct ldx_namespace base;
+  struct ldx_namespace base; /* and the list of all */
   struct ldx_unique_table base_unique;
+  struct ldx_visit *visits, *waits;
+  uint32_t visits_ended; /* futex: counts */
+  struct ldx_collector *collectors;
   struct ldx_object *vdso, *support; /* linux-vdso.so.1, the guest's ld.so */
   struct glibc_state glibc;
 
@@ -116,17 +134,15 @@ struct ldx_process {
   uint64_t epoch;
   uint32_t anonymous_readers;
   struct ldx_retired *retired;
-  uint64_t adds, subs;            /* objects ever added and removed */
-  bool starting;                  /* the program's own objects are being loaded: they stay for good */
-  uintptr_t heap_break;           /* stack.c */
-  bool entering;                  /* the program's own constructors run */
-  bool finishing;                 /* the process is exiting */
-  bool collecting, collect_again; /* unload.c: a round runs; another is wanted */
-  const char *program_path;       /* file of the program, as it was named */
-  const char *command_path;       /* file of ldx (command mode) */
-  const char *interp_name;        /* ldx as the program's PT_INTERP names it */
-  const char *guest_interp;       /* the interpreter that belongs to the program's libc */
-  const char *exe_path;           /* what /proc/self/exe should name (command mode) */
+  uint64_t adds, subs;      /* objects ever added and removed */
+  bool starting;            /* the program's own objects are being loaded: they stay for good */
+  uintptr_t heap_break;     /* stack.c */
+  bool entering;            /* the program's own constructors run */
+  const char *program_path; /* file of the program, as it was named */
+  const char *command_path; /* file of ldx (command mode) */
+  const char *interp_name;  /* ldx as the program's PT_INTERP names it */
+  const char *guest_interp; /* the interpreter that belongs to the program's libc */
+  const char *exe_path;     /* what /proc/self/exe should name (command mode) */
   uintptr_t exe_real[LDX_EXE_WRAPPERS];
   struct ldx_catcher *startup_catcher;
   struct ldx_error_state startup_error; /* of threads without a record */

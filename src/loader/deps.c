@@ -2,7 +2,7 @@
 #include <dlfcn.h>
 #include <errno.h>
 
-#include "loader/load.h"
+#include "loader/namespaces.h"
 
 /* The breadth-first list while it grows. An object's `visit` tells how far it has come. */
 enum { ON_LIST = 1, WALKED };
@@ -146,6 +146,8 @@ static bool walk(struct closure *c) {
 
 bool ldx_load_dependencies(struct ldx_load *l, struct ldx_object *root, struct ldx_object *const *preloads,
                            uint32_t preload_count) {
+  if (root->real)
+    return ldx_root_proxy(l);
   struct closure c = {l, {0}};
   bool ok = append(&c, root);
   for (uint32_t i = 0; ok && i < preload_count; i++)
@@ -158,7 +160,7 @@ bool ldx_load_dependencies(struct ldx_load *l, struct ldx_object *root, struct l
     struct ldx_object **at = ldx_new((c.list.count + 1) * sizeof *at);
     for (uint32_t i = 0; at && i < c.list.count; i++)
       if (!c.list.at[i]->faked)
-        at[real++] = c.list.at[i];
+        at[real++] = ldx_real(c.list.at[i]);
     root->searchlist.list = at ? ldx_scope_list_new(&ldx_self.heap, at, real) : NULL;
     ldx_delete(at);
     ok = root->searchlist.list ? true : out_of_memory(l);

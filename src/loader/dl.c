@@ -4,16 +4,21 @@
 #include <dlfcn.h>
 #include <errno.h>
 #include <string.h>
-#include <sys/mman.h>
 
 #include "base/sys.h"
 #include "loader/error.h"
+#include "loader/namespaces.h"
 #include "loader/trace.h"
 #include "loader/unload.h"
 
 #ifndef RTLD_DEEPBIND
 #define RTLD_DEEPBIND 8
 #endif
+
+#ifndef LM_ID_BASE
+enum { LM_ID_BASE = 0, LM_ID_NEWLM = -1 };
+#endif
+enum { CALLERS_OWN = -2 }; /* namespace of the code that calls: glibc's __LM_ID_CALLER */
 
 /* Bits libc adds to the mode in calls of its own: __RTLD_DLOPEN, __RTLD_SPROF, __RTLD_CALLMAP... */
 enum { GUEST_MODES = (int)0xf8000000 };
@@ -28,12 +33,24 @@ static struct ldx_object *caller_object(const void *caller) {
 
 static bool discover(struct ldx_load *l) { return ldx_load_dependencies(l, l->root, NULL, 0); }
 
+/* What is to be loaded where, and for whom. */
+struct request {
+  const char *name;
+  int mode;
+  struct ldx_object *caller;
+  struct ldx_namespace *ns; /* NULL: that of the number */
+  long id;
+};
+
 /* *fresh tells whether the object was not a root before. NULL without an error: RTLD_NOLOAD, and not loaded. */
-static struct ldx_object *find_or_load(const char *name, int mode, struct ldx_object *caller,
-                                       struct ldx_namespace *ns, struct ldx_diag *d, bool *fresh) {
-  struct ldx_load l = {.ns = ns, .diag = d, .mode = mode, .tls_used_before = ldx_self.tls.static_used};
-  l.lazy = !(mode & RTLD_NOW) && !ldx_self.options.bind_now;
-  l.root = ldx_load_object(&l, name, caller, mode);
+static struct ldx_object *find_or_load(const struct request *r, struct ldx_diag *d, bool *fresh) {
+  struct ldx_load l = {.ns = r->ns,
+                       .diag = d,
+                       .mode = r->mode,
+                       .explicit_ns = r->id != CALLERS_OWN,
+                       .tls_used_before = ldx_self.tls.static_used};
+  l.lazy = (r->mode & RTLD_LAZY) && !ldx_self.options.bind_now; /* both: LAZY wins, as in the system loader */
+  l.root = ldx_load_object(&l, r->name, r->caller, r->mode);
   if (!l.root) {
     ldx_load_discard(&l);
     return NULL;
@@ -43,15 +60,16 @@ static struct ldx_object *find_or_load(const char *name, int mode, struct ldx_ob
     return l.root;
   if (l.root->pending)
     l.root->loader = NULL; /* a root inherits no RPATH */
-  ldx_r_debug_state(&ldx_self.r_debug, LDX_RT_ADD);
+  ldx_r_debug_state(r->ns->debug, LDX_RT_ADD);
   bool ok = ldx_run_load(&l, discover);
-  ldx_r_debug_state(&ldx_self.r_debug, LDX_RT_CONSISTENT);
+  ldx_r_debug_state(r->ns->debug, LDX_RT_CONSISTENT);
   return ok ? l.root : NULL;
 }
 
 static bool valid_mode(int mode, const char *name, struct ldx_diag *d) {
   const int known = RTLD_LAZY | RTLD_NOW | RTLD_NOLOAD | RTLD_DEEPBIND | RTLD_GLOBAL | RTLD_NODELETE;
-  if (mode & ~(known | GUEST_MODES))
+  const int sharing = LDX_RTLD_SHARED | LDX_RTLD_ISOLATE;
+  if ((mode & ~(known | sharing | GUEST_MODES)) || (mode & sharing) == sharing)
     return ldx_fail(d, LDX_DIAG_LOAD, 0, "", "invalid mode parameter");
   return (mode & (RTLD_LAZY | RTLD_NOW)) ||
          ldx_fail(d, LDX_DIAG_LOAD, EINVAL, name ? name : "", "invalid mode for dlopen()");
@@ -62,9 +80,8 @@ static void trace_opened(const struct ldx_object *o) {
     ldx_debug("opening file=%s [%ld]; direct_opencount=%u\n", o->map.l_name, o->ns->id, o->opens);
 }
 
-/* What comes after a load, or instead of it. An object becomes global when its constructors have run. */
-static bool finish_open(struct ldx_object *o, int mode, bool fresh, struct ldx_diag *d) {
-  struct ldx_load l = {.ns = o->ns, .diag = d, .root = o};
+/* From here on the object is open: it stays while its constructors run. */
+static void count_open(struct ldx_object *o, int mode, bool fresh) {
   o->opens++;
   if (!fresh)
     trace_opened(o);
@@ -72,45 +89,83 @@ static bool finish_open(struct ldx_object *o, int mode, bool fresh, struct ldx_d
     ldx_debug("marking %s [%ld] as NODELETE", ldx_display_name(o), o->ns->id);
   if (mode & RTLD_NODELETE)
     o->nodelete = true;
-  if (fresh)
-    ldx_run_constructors(o->init_order.at, o->init_order.count);
-  bool ok = !(mode & RTLD_GLOBAL) || o->global || ldx_add_global(&l);
-  if (fresh)
-    trace_opened(o);
+}
+
+/* An object becomes global when its constructors have run. */
+static bool make_global(struct ldx_object *o, struct ldx_diag *d) {
+  struct ldx_load l = {.ns = o->ns, .diag = d, .root = o};
+  struct ldx_diag ignored = {.heap = &ldx_self.heap};
+  ldx_rlock_enter(&ldx_self.lock);
+  bool ok = o->global || ldx_add_global(&l) || (ldx_close_object(o, &ignored), false);
+  ldx_rlock_leave(&ldx_self.lock);
   return ok;
 }
 
-static struct ldx_object *open_named(const char *name, int mode, struct ldx_object *from, struct ldx_namespace *ns,
-                                     struct ldx_diag *d) {
-  bool fresh;
-  struct ldx_object *o = find_or_load(name, mode, from, ns, d, &fresh);
-  if (o && !finish_open(o, mode, fresh, d)) {
-    struct ldx_diag ignored = {.heap = &ldx_self.heap};
-    ldx_close_object(o, &ignored);
-    o = NULL;
-  }
+/* The namespace of a number, which may ask for a new one. */
+static struct ldx_namespace *target(const struct request *r, struct ldx_diag *d) {
+  bool fresh = r->id == LM_ID_NEWLM;
+  struct ldx_namespace *ns = fresh ? ldx_namespace_new(r->mode & LDX_RTLD_ISOLATE) : ldx_namespace_of_id(r->id);
+  if (!ns)
+    ldx_fail(d, LDX_DIAG_LOAD, fresh ? ENOMEM : EINVAL, r->name,
+             fresh ? "cannot create a namespace" : "invalid target namespace in dlmopen()");
+  return ns;
+}
+
+static struct ldx_object *open_locked(struct request *r, struct ldx_diag *d, bool *fresh) {
+  if (!r->ns && !(r->ns = target(r, d)))
+    return NULL;
+  struct ldx_object *o = find_or_load(r, d, fresh);
+  if (o)
+    count_open(o, r->mode, *fresh);
+  ldx_namespace_drop_empty(r->ns);
+  ldx_close_flush(&ldx_self.closing);
+  ldx_search_settle(&ldx_self.search);
+  ldx_reclaim();
+  return o;
+}
+
+static struct ldx_object *open_named(struct request *r, struct ldx_diag *d) {
+  bool fresh = false;
+  ldx_rlock_enter(&ldx_self.lock);
+  struct ldx_object *o = open_locked(r, d, &fresh);
+  ldx_rlock_leave(&ldx_self.lock);
+  if (!o)
+    return NULL;
+  ldx_run_constructors(o, fresh);
+  if ((r->mode & RTLD_GLOBAL) && !make_global(o, d))
+    return NULL;
+  if (fresh)
+    trace_opened(o);
+  return o;
+}
+
+static struct ldx_object *open_first(struct ldx_namespace *ns) {
+  ldx_rlock_enter(&ldx_self.lock);
+  struct ldx_object *o = ns->program ? ns->program : ns->first_real ? ns->first_real : ns->first;
+  o->opens++;
+  trace_opened(o);
+  ldx_rlock_leave(&ldx_self.lock);
   return o;
 }
 
 struct ldx_object *ldx_open(const char *name, int mode, const void *caller, struct ldx_diag *d) {
   if (!valid_mode(mode, name, d))
     return NULL;
-  struct ldx_object *from = caller_object(caller);
-  struct ldx_namespace *ns = from && from->ns ? from->ns : &ldx_self.base;
-  ldx_rlock_enter(&ldx_self.lock);
-  struct ldx_object *o;
-  if (!name || !*name) {
-    o = ns->program;
-    o->opens++;
-    trace_opened(o);
-  } else {
-    o = open_named(name, mode, from, ns, d);
-    ldx_close_flush(&ldx_self.closing);
-    ldx_search_settle(&ldx_self.search);
-    ldx_reclaim();
-  }
-  ldx_rlock_leave(&ldx_self.lock);
-  return o;
+  struct request r = {.name = name, .mode = mode, .caller = caller_object(caller), .id = CALLERS_OWN};
+  r.ns = r.caller && r.caller->ns ? r.caller->ns : &ldx_self.base;
+  return name && *name ? open_named(&r, d) : open_first(r.ns);
+}
+
+static struct ldx_object *open_in(long id, const char *name, int mode, const void *caller, struct ldx_diag *d) {
+  if (!valid_mode(mode, name, d))
+    return NULL;
+  struct request r = {name, mode, caller_object(caller), NULL, id};
+  if (name && *name)
+    return open_named(&r, d);
+  if (id == LM_ID_BASE)
+    return open_first(&ldx_self.base);
+  ldx_fail(d, LDX_DIAG_LOAD, EINVAL, "", "invalid namespace");
+  return NULL;
 }
 
 void *ldx_dlopen(const char *name, int mode) {
@@ -125,11 +180,7 @@ void *ldx_dlopen(const char *name, int mode) {
 void *ldx_dlmopen(long lmid, const char *name, int mode) {
   ldx_clear_error();
   struct ldx_diag d = {.heap = &ldx_self.heap};
-  struct ldx_object *o = NULL;
-  if (lmid == 0)
-    o = ldx_open(name, mode, __builtin_return_address(0), &d);
-  else
-    ldx_fail(&d, LDX_DIAG_LOAD, EINVAL, name, "invalid target namespace in dlmopen()");
+  struct ldx_object *o = open_in(lmid, name, mode, __builtin_return_address(0), &d);
   if (!o && ldx_failed(&d))
     ldx_set_error(&d);
   return o;
@@ -155,9 +206,9 @@ char *ldx_dlerror(void) { return ldx_take_error(); }
 
 /* libc's own dlopen: errors are thrown. */
 void *ldx_guest_open(const char *name, int mode, const void *caller, long ns, int argc, char **argv, char **env) {
-  (void)ns, (void)argc, (void)argv, (void)env;
+  (void)argc, (void)argv, (void)env;
   struct ldx_diag d = {.heap = &ldx_self.heap};
-  struct ldx_object *o = ldx_open(name, mode, caller, &d);
+  struct ldx_object *o = ns == CALLERS_OWN ? ldx_open(name, mode, caller, &d) : open_in(ns, name, mode, caller, &d);
   if (!o && ldx_failed(&d))
     ldx_signal_diag(&d);
   return o;
@@ -217,6 +268,22 @@ static bool scope_of(void *handle, const void *caller, struct ldx_object *from, 
   return true;
 }
 
+/* RTLD_DEFAULT and the program's handle also reach what ldx itself offers. */
+static void *find_own(void *handle, const char *name) {
+  bool everywhere = handle == RTLD_DEFAULT || handle == ldx_self.base.program;
+  return everywhere ? (void *)ldx_own_function(name) : NULL;
+}
+
+static bool look_up(void *handle, struct ldx_scope_slot *const *scope, struct ldx_object *from,
+                    struct ldx_sym_request *r) {
+  do {
+    if (!ldx_find_symbol(scope, r))
+      return false;
+  } while (handle == RTLD_DEFAULT &&
+           !ldx_add_dependency(from, r->object)); /* else it is being taken out: once more */
+  return true;
+}
+
 static void *find(void *handle, const char *name, const char *version, const void *caller, struct ldx_diag *d) {
   struct ldx_object *from = caller_object(caller);
   struct ldx_version v = {.name = version, .hash = version ? elf_sysv_hash(version) : 0, .hidden = true};
@@ -229,12 +296,10 @@ static void *find(void *handle, const char *name, const char *version, const voi
   void *value = NULL;
   uint64_t reader = ldx_reader_enter();
   if (scope_of(handle, caller, from, &scope, local, &r, d)) {
-    if (ldx_find_symbol(scope, &r)) {
+    if (look_up(handle, scope, from, &r)) {
       value = value_of(r.object, r.sym);
-      if (handle == RTLD_DEFAULT)
-        ldx_add_dependency(from, r.object);
       ldx_trace_binding(&r, false);
-    } else {
+    } else if (!(value = find_own(handle, name))) {
       ldx_symbol_not_found(r.from, &r, d);
       ldx_trace_error(d, "symbol lookup", false);
     }
@@ -316,19 +381,8 @@ void ldx_tls_static_info(size_t *size, size_t *align) {
   *align = ldx_self.tls.static_align;
 }
 
-/* With a second thread, fork may leave a lock held by nobody. A kernel before 4.14 cannot clear the page: then
- * nothing is taken over. */
-static void watch_forks(void) {
-  enum { MADV_WIPEONFORK_ = 18 };
-  if (ldx_self.lock.process)
-    return;
-  long page = sys_mmap(NULL, LDX_PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-  if (!ldx_sys_failed(page) && !ldx_sys_failed(sys_madvise((void *)page, LDX_PAGE, MADV_WIPEONFORK_)))
-    ldx_self.lock.process = ldx_self.tls.lock.process = ldx_self.base_unique.lock.process = (int32_t *)page;
-}
-
 void *ldx_allocate_tls(void *tcb) {
-  watch_forks();
+  ldx_watch_forks();
   void *raw = NULL, *p = tcb ? tcb : ldx_tls_new_storage(&ldx_self.tls, &raw);
   if (!p || !ldx_tls_new_dtv(&ldx_self.tls, p)) {
     ldx_delete(raw);

@@ -20,7 +20,7 @@ bool ldx_index_rebuild(struct ldx_object *const *add, uint32_t add_count, const 
     if (old->at[i].object != remove)
       x->at[x->count++] = old->at[i];
   for (uint32_t i = 0; i < add_count; i++)
-    if (!add[i]->faked)
+    if (!add[i]->faked && !add[i]->real)
       insert(x, add[i]);
   __atomic_store_n(&ldx_self.index, x, __ATOMIC_RELEASE);
   ldx_retire_block((void *)old);

@@ -1,4 +1,5 @@
-/* Constructors and destructors (gABI ch. 5 "Initialization and Termination Functions"). */
+/* Constructors and destructors (gABI ch. 5 "Initialization and Termination Functions"). They are the program's code,
+ * and run without the writer lock: other threads load meanwhile, and wait only for what they need themselves. */
 #include "base/sys.h"
 #include "loader/load.h"
 
@@ -19,24 +20,123 @@ static void call(uintptr_t f, char **envp) {
     ((init_function *)f)(ldx_self.args.argc, ldx_self.args.argv, envp);
 }
 
-static void run_array(const struct elf_functions *f) {
-  char **envp = f->count ? environment() : NULL;
+static void run_array(const struct elf_functions *f, char **envp) {
   for (uint64_t i = 0; i < f->count; i++)
     call(f->at[i], envp);
 }
 
+static void run_functions(const struct ldx_object *o) {
+  if (!o->dyn.init && !o->dyn.init_array.count)
+    return;
+  char **envp = environment();
+  if (o->dyn.init)
+    call(o->map.l_addr + o->dyn.init, envp);
+  run_array(&o->dyn.init_array, envp);
+}
+
+/* The thread at work on an object's constructors; NULL: none. */
+static struct ldx_visit *visit_of(const struct ldx_object *o) {
+  struct ldx_visit *v = ldx_self.visits;
+  while (v && v->object != o)
+    v = v->next;
+  return v;
+}
+
+static struct ldx_visit *wait_of(uintptr_t thread) {
+  struct ldx_visit *w = ldx_self.waits;
+  while (w && w->thread != thread)
+    w = w->next;
+  return w;
+}
+
+static void take_off(struct ldx_visit **list, const struct ldx_visit *v) {
+  while (*list && *list != v)
+    list = &(*list)->next;
+  if (*list)
+    *list = v->next;
+}
+
+/* Whether that thread, by whatever chain, waits for this one: then this one goes on, as inside a dependency circle.
+ */
+static bool waits_for(uintptr_t thread, uintptr_t self) {
+  const struct ldx_visit *w, *v;
+  while ((w = wait_of(thread)) && (v = visit_of(w->object))) {
+    if (v->thread == self)
+      return true;
+    thread = v->thread;
+  }
+  return false;
+}
+
+static void wait_for_visits(struct ldx_object *o, uintptr_t self) {
+  enum { FUTEX_WAIT_PRIVATE = 0 | 128 };
+  struct ldx_visit w = {ldx_self.waits, o, self};
+  uint32_t seen = __atomic_load_n(&ldx_self.visits_ended, __ATOMIC_RELAXED);
+  ldx_self.waits = &w;
+  ldx_rlock_leave(&ldx_self.lock);
+  sys_futex(&ldx_self.visits_ended, FUTEX_WAIT_PRIVATE, seen);
+  ldx_rlock_enter(&ldx_self.lock);
+  take_off(&ldx_self.waits, &w);
+}
+
+static void end_visit(const struct ldx_visit *v) {
+  enum { FUTEX_WAKE_PRIVATE = 1 | 128 };
+  take_off(&ldx_self.visits, v);
+  __atomic_add_fetch(&ldx_self.visits_ended, 1, __ATOMIC_RELEASE);
+  if (ldx_self.waits)
+    sys_futex(&ldx_self.visits_ended, FUTEX_WAKE_PRIVATE, INT32_MAX);
+}
+
+/* A constructor may be left by an exception or by its thread's end (Itanium C++ ABI 1.6): others must not wait for
+ * it. Visits of a thread are nested: the newest is the one. */
+int ldx_visit_unwound(int version, int actions) __attribute__((used));
+int ldx_visit_unwound(int version, int actions) {
+  enum { CLEANUP_PHASE = 2, CONTINUE_UNWIND = 8 };
+  (void)version;
+  if (!(actions & CLEANUP_PHASE))
+    return CONTINUE_UNWIND;
+  ldx_rlock_enter(&ldx_self.lock);
+  struct ldx_visit *v = ldx_self.visits;
+  while (v && v->thread != ldx_thread_pointer())
+    v = v->next;
+  if (v)
+    end_visit(v);
+  ldx_rlock_leave(&ldx_self.lock);
+  return CONTINUE_UNWIND;
+}
+
+static __attribute__((noinline)) void visit(struct ldx_object *o, uintptr_t self) {
+  __asm__ volatile(".cfi_personality 0x1b, ldx_visit_unwound" ::); /* PC-relative, 4 bytes */
+  struct ldx_visit v = {ldx_self.visits, o, self};
+  ldx_self.visits = &v;
+  ldx_rlock_leave(&ldx_self.lock);
+  run_functions(o);
+  ldx_rlock_enter(&ldx_self.lock);
+  end_visit(&v);
+}
+
+static void construct_all(struct ldx_object *root);
+
+/* Under the lock, which is given up while constructors run. */
 static void construct(struct ldx_object *o) {
+  uintptr_t self = ldx_thread_pointer();
+  struct ldx_visit *v;
+  while ((v = visit_of(o)) && v->thread != self && !waits_for(v->thread, self))
+    wait_for_visits(o, self);
   if (o->init_called || o->faked)
     return;
   o->init_called = true;
   glibc_note_init(&ldx_self.glibc, o);
+  for (uint32_t i = 0; i < o->needed.count; i++) /* they live in the base namespace, with an order of their own */
+    if (o->needed.at[i]->real)
+      construct_all(o->needed.at[i]->real);
   if (o->kind == LDX_PROGRAM)
     return; /* the program's own are run by its libc */
   if (ldx_tracing(LDX_DEBUG_IMPCALLS))
     ldx_debug("\ncalling init: %s\n", ldx_display_name(o));
-  if (o->dyn.init)
-    call(o->map.l_addr + o->dyn.init, environment());
-  run_array(&o->dyn.init_array);
+  if (o->is_libc && o->ns != &ldx_self.base)
+    glibc_early_init(&ldx_self.glibc, o, false);
+  visit(o, self);
 }
 
 static void run_preinit(struct ldx_object *program) {
@@ -44,25 +144,49 @@ static void run_preinit(struct ldx_object *program) {
     return;
   if (ldx_tracing(LDX_DEBUG_IMPCALLS))
     ldx_debug("\ncalling preinit: %s\n", ldx_display_name(program));
-  run_array(&program->dyn.preinit_array);
+  run_array(&program->dyn.preinit_array, environment());
 }
 
-void ldx_run_constructors(struct ldx_object *const *order, uint32_t count) {
+/* The root is open: neither it nor its lists go meanwhile. */
+static void construct_all(struct ldx_object *root) {
+  struct ldx_object *const *order = root->init_order.at;
+  uint32_t count = root->init_order.count;
+  if (root->constructed)
+    return;
   for (uint32_t i = 0; i < count; i++) /* the last one loaded that wants to be first */
     if (order[count - 1 - i]->initfirst && !order[count - 1 - i]->init_called) {
       construct(order[count - 1 - i]);
       break;
     }
-  if (count && order[0]->kind == LDX_PROGRAM)
-    run_preinit(order[0]);
+  if (root->kind == LDX_PROGRAM)
+    run_preinit(root);
   for (uint32_t i = count; i-- > 0;)
     construct(order[i]);
+  __atomic_store_n(&root->constructed, true, __ATOMIC_RELEASE);
+}
+
+/* A constructor has opened a root that this thread is at. */
+static bool is_inside(const struct ldx_object *root) {
+  for (const struct ldx_visit *v = ldx_self.visits; v; v = v->next)
+    if (v->thread == ldx_thread_pointer() && ldx_list_has(&root->init_order, v->object))
+      return true;
+  return false;
+}
+
+void ldx_run_constructors(struct ldx_object *root, bool fresh) {
+  if (__atomic_load_n(&root->constructed, __ATOMIC_ACQUIRE))
+    return;
+  ldx_rlock_enter(&ldx_self.lock);
+  if (fresh || !is_inside(ldx_real(root)))
+    construct_all(ldx_real(root));
+  if (root->real && root->real->constructed)
+    __atomic_store_n(&root->constructed, true, __ATOMIC_RELEASE);
+  ldx_rlock_leave(&ldx_self.lock);
 }
 
 void ldx_run_destructors(struct ldx_object *o) {
-  if (!o->init_called || o->fini_called)
+  if (!o->init_called || __atomic_exchange_n(&o->fini_called, true, __ATOMIC_ACQ_REL))
     return;
-  o->fini_called = true;
   const struct elf_functions *f = &o->dyn.fini_array;
   if (ldx_tracing(LDX_DEBUG_IMPCALLS)) /* the program goes without a name here */
     ldx_debug("\ncalling fini: %s [%ld]\n", o->map.l_name, o->ns->id);
@@ -77,26 +201,30 @@ static struct ldx_object **all_objects(struct ldx_namespace *ns, uint32_t *count
   struct ldx_object **at = ldx_new((ns->count + 1) * sizeof *at);
   *count = 0;
   for (struct ldx_object *o = ns->first; at && o; o = o->map.l_next)
-    if (o->kind == LDX_PROGRAM || o->kind == LDX_LIBRARY) {
+    if ((o->kind == LDX_PROGRAM || o->kind == LDX_LIBRARY) && !o->real && !o->closing) {
       o->opens++; /* a destructor's dlclose must not take away what is still to be run */
       at[(*count)++] = o;
     }
   return at;
 }
 
-/* At exit: called by libc (it got this function's address in %rdx at the program's entry). */
-void ldx_fini_all(void) {
+static void finish_namespace(struct ldx_namespace *ns) {
   uint32_t count;
   ldx_rlock_enter(&ldx_self.lock);
-  ldx_self.finishing = true;
-  struct ldx_object **at = all_objects(&ldx_self.base, &count);
+  struct ldx_object **at = all_objects(ns, &count);
   if (at)
-    ldx_sort_objects(at, count, true, true);
+    ldx_sort_objects(at, count, ns == &ldx_self.base, true);
   ldx_rlock_leave(&ldx_self.lock);
-  for (uint32_t i = 0; at && i < count; i++) {
+  for (uint32_t i = 0; at && i < count; i++)
     ldx_run_destructors(at[i]);
-    at[i]->opens--;
-  }
+}
+
+/* At exit: called by libc (it got this function's address in %rdx at the program's entry). The youngest namespace
+ * goes first. A namespace that comes meanwhile is not waited for. */
+void ldx_fini_all(void) {
+  for (struct ldx_namespace *ns = ldx_self.base.next; ns; ns = ns->next)
+    finish_namespace(ns);
+  finish_namespace(&ldx_self.base);
   if (ldx_tracing(LDX_DEBUG_STATISTICS))
     ldx_print_statistics();
 }

@@ -4,7 +4,9 @@
 #include <string.h>
 
 #include "loader/error.h"
+#include "loader/namespaces.h"
 #include "loader/trace.h"
+#include "loader/unload.h"
 
 static bool out_of_memory(struct ldx_load *l) {
   return ldx_fail(l->diag, LDX_DIAG_LOAD, ENOMEM, "", "cannot allocate memory");
@@ -15,22 +17,26 @@ static bool order(struct ldx_load *l) {
   const struct ldx_scope_list *s = l->root->searchlist.list;
   struct ldx_object_list *o = &l->root->init_order;
   struct ldx_object_list sorted = {0};
+  if (l->root->real) /* it has an order in its own namespace */
+    return true;
   for (uint32_t i = 0; i < s->count; i++)
-    if (!ldx_list_add(&ldx_self.heap, &sorted, s->at[i].object))
+    if (s->at[i].object->ns == l->ns && !ldx_list_add(&ldx_self.heap, &sorted, s->at[i].object))
       return out_of_memory(l);
   if (!ldx_sort_objects(sorted.at, sorted.count, true, false))
     return out_of_memory(l);
-  ldx_delete(o->at);
+  ldx_retire_block(o->at); /* a binding elsewhere may read it */
   *o = sorted;
   return true;
 }
 
+static bool has_versions(const struct ldx_object *o) { return !o->faked && !o->real; }
+
 static bool versions(struct ldx_load *l) {
   for (uint32_t i = 0; i < l->fresh.count; i++)
-    if (!l->fresh.at[i]->faked && !ldx_read_versions(l, l->fresh.at[i]))
+    if (has_versions(l->fresh.at[i]) && !ldx_read_versions(l, l->fresh.at[i]))
       return false;
   for (uint32_t i = 0; i < l->fresh.count; i++)
-    if (!l->fresh.at[i]->faked && l->fresh.at[i]->versions && !ldx_check_versions(l, l->fresh.at[i]))
+    if (has_versions(l->fresh.at[i]) && l->fresh.at[i]->versions && !ldx_check_versions(l, l->fresh.at[i]))
       return false;
   if (l->versions_missing && !ldx_listing()) /* all have been told */
     sys_exit(127);
@@ -43,6 +49,10 @@ static bool reserve(struct ldx_load *l) {
   for (uint32_t i = 0; i < l->fresh.count; i++) {
     struct ldx_object *o = l->fresh.at[i];
     o->overridden = ldx_is_guest_library(o);
+    if (!l->startup && !o->real && o->overridden && !strcmp(o->soname, "libc.so.6")) {
+      o->is_libc = true; /* an isolated namespace's own */
+      l->ns->libc = o;
+    }
   }
   return true;
 }
@@ -84,7 +94,7 @@ static bool protect(struct ldx_load *l) {
     ldx_self.statistics.end_reloc = ldx_cycles();
   for (uint32_t i = 0; i < l->fresh.count; i++) {
     const struct ldx_object *o = l->fresh.at[i];
-    if (o->faked)
+    if (o->faked || o->real)
       continue;
     if (!check_functions(l, o, &o->dyn.preinit_array) || !check_functions(l, o, &o->dyn.init_array) ||
         !check_functions(l, o, &o->dyn.fini_array))
@@ -96,29 +106,39 @@ static bool protect(struct ldx_load *l) {
   return true;
 }
 
-/* Nothing here fails but for lack of memory, which leaves the load undone: COMMIT. */
-static bool commit(struct ldx_load *l) {
+static void trace_nodelete(const struct ldx_load *l) {
   for (uint32_t i = 0; ldx_tracing(LDX_DEBUG_FILES) && !l->startup && i < l->fresh.count; i++)
     if (l->fresh.at[i]->nodelete || (l->fresh.at[i] == l->root && (l->mode & RTLD_NODELETE)))
       ldx_debug("activating NODELETE for %s [%ld]", ldx_display_name(l->fresh.at[i]), l->ns->id);
-  if (!ldx_index_rebuild(l->fresh.at, l->fresh.count, NULL) || !ldx_extend_scopes(l))
+}
+
+static void publish(struct ldx_load *l, struct ldx_object *o) {
+  o->pending = false;
+  o->dlopened = !l->startup;
+  glibc_fill_map(&ldx_self.glibc, o);
+  if ((!l->startup || !o->map.l_prev) && o != l->ns->first)
+    ldx_namespace_append(l->ns, o);
+  __atomic_add_fetch(&ldx_self.adds, 1, __ATOMIC_RELEASE);
+}
+
+/* Nothing here fails but for lack of memory, which leaves the load undone: COMMIT. */
+static bool commit(struct ldx_load *l) {
+  trace_nodelete(l);
+  if (!ldx_extend_scopes(l) || !ldx_index_rebuild(l->fresh.at, l->fresh.count, NULL)) {
+    ldx_shrink_scopes(l);
     return out_of_memory(l);
+  }
   if (l->tls_added)
     ldx_tls_publish(&ldx_self.tls);
   for (uint32_t i = 0; !l->startup && i < l->statics.count; i++)
     ldx_tls_init_static(&ldx_self.tls, l->statics.at[i]);
   glibc_set_tls(&ldx_self.glibc, &ldx_self.tls);
-  for (uint32_t i = 0; i < l->fresh.count; i++) {
-    struct ldx_object *o = l->fresh.at[i];
-    o->pending = false;
-    o->dlopened = !l->startup;
-    if (!l->startup || !o->map.l_prev) {
-      if (o != l->ns->first)
-        ldx_namespace_append(l->ns, o);
-    }
-    ldx_self.adds++;
-    glibc_fill_map(&ldx_self.glibc, o);
-  }
+  for (uint32_t i = 0; i < l->fresh.count; i++)
+    publish(l, l->fresh.at[i]);
+  ldx_keep_shared(l);
+  if (l->first_global)
+    l->ns->program = l->root;
+  l->ns->debug->r_map = l->ns->first_real;
   glibc_sync_namespace(&ldx_self.glibc, l->ns);
   return true;
 }
@@ -148,6 +168,7 @@ static void finish(struct ldx_load *l) {
   ldx_delete(l->statics.at);
   ldx_delete(l->fixups.at);
   ldx_delete(l->copies.at);
+  ldx_delete(l->shared.at);
 }
 
 /* Back to the state before: nobody has seen the load's objects. */
@@ -156,7 +177,8 @@ void ldx_load_discard(struct ldx_load *l) {
     ldx_trace_destroyed(l->fresh.at[i]);
   for (uint32_t i = l->fresh.count; i-- > 0;) {
     struct ldx_object *o = l->fresh.at[i];
-    ldx_tls_drop_module(&ldx_self.tls, o);
+    if (!o->real)
+      ldx_tls_drop_module(&ldx_self.tls, o);
     ldx_unique_forget(l->ns->unique, o);
     ldx_search_forget(&ldx_self.search, o);
     ldx_unmap_object(o);
@@ -167,9 +189,16 @@ void ldx_load_discard(struct ldx_load *l) {
     ldx_delete(l->root->searchlist.list);
     l->root->searchlist.list = NULL;
   }
+  if (l->first_global)
+    l->ns->global.list = NULL;
+  if (l->ns->libc && l->ns->libc->pending)
+    l->ns->libc = NULL;
   for (uint32_t i = l->fresh.count; i-- > 0;)
     ldx_object_free(&ldx_self.heap, l->fresh.at[i]);
+  bool shared = l->shared.count;
   finish(l);
+  if (shared) /* nobody came to use it */
+    ldx_collect(&ldx_self.base);
 }
 
 bool ldx_run_load(struct ldx_load *l, bool (*discover)(struct ldx_load *)) {

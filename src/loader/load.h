@@ -42,9 +42,12 @@ struct ldx_load {
   struct ldx_object *root;
   struct ldx_object_list fresh;   /* objects of this load, in load order */
   struct ldx_object_list statics; /* got static TLS in this load */
+  struct ldx_object_list shared;  /* roots that this load brought into the base namespace */
   struct ldx_fixups fixups;
   struct ldx_copies copies;
-  int mode; /* RTLD_* */
+  int mode;          /* RTLD_* */
+  bool explicit_ns;  /* the namespace was named, not the caller's */
+  bool first_global; /* the root's search list becomes the namespace's global scope */
   enum ldx_find_mode find_mode;
   bool startup, lazy, tls_kept, tls_added;
   bool versions_missing;
@@ -55,6 +58,9 @@ struct ldx_load {
 /* open.c: the object that `name` means to `loader`; loads it when it is not there. NULL: see diag. */
 struct ldx_object *ldx_load_object(struct ldx_load *l, const char *name, struct ldx_object *loader, int mode);
 struct ldx_object *ldx_find_loaded(struct ldx_load *l, const char *name);
+struct ldx_object *ldx_find_file(struct ldx_load *l, const struct stat *st);
+/* Takes a mapped object into the load. */
+bool ldx_enter_load(struct ldx_load *l, struct ldx_object *o, const char *name, struct ldx_object *loader);
 struct ldx_object *ldx_new_object(enum ldx_object_kind kind, const char *path);
 /* map.c: maps an open file as an object. The object's path is the file's; messages use the name asked for. */
 struct ldx_object *ldx_map_file(struct ldx_load *l, struct ldx_library_file *f, const struct stat *st,
@@ -78,6 +84,7 @@ bool ldx_check_versions(struct ldx_load *l, struct ldx_object *o);
 bool ldx_build_scopes(struct ldx_load *l);
 /* COMMIT's part: the new root's scope for objects that were there; RTLD_GLOBAL; and back when objects go. */
 bool ldx_extend_scopes(struct ldx_load *l);
+void ldx_shrink_scopes(struct ldx_load *l);
 bool ldx_add_global(struct ldx_load *l);
 bool ldx_scope_has(const struct ldx_object *o, const struct ldx_scope_slot *slot);
 bool ldx_scope_add(struct ldx_object *o, struct ldx_scope_slot *slot);
@@ -107,13 +114,15 @@ static inline uintptr_t ldx_binding_address(const struct ldx_binding *b) {
     return b->override;
   return b->sym ? ldx_symbol_address(b->object, b->sym) : 0;
 }
-/* Records that `from` was bound to `to`. */
-void ldx_add_dependency(struct ldx_object *from, struct ldx_object *to);
+/* Records that `from` was bound to `to`; false when it is being taken out: look again. */
+bool ldx_add_dependency(struct ldx_object *from, struct ldx_object *to);
 void ldx_symbol_not_found(struct ldx_object *from, const struct ldx_sym_request *r, struct ldx_diag *d);
 
 /* overrides.c: functions of the guest's loader that ldx replaces by its own. */
 uintptr_t ldx_override(struct ldx_object *definer, const Elf64_Sym *sym);
 bool ldx_is_guest_library(const struct ldx_object *o);
+/* A function that ldx itself offers to programs (include/ldx); 0: none of that name. */
+uintptr_t ldx_own_function(const char *name);
 
 /* guest.c: the stages that only start-up has: static TLS, the guest libc's state. */
 bool ldx_place_startup(struct ldx_load *l);
@@ -122,10 +131,15 @@ bool ldx_settle_libc(struct ldx_load *l);
 bool ldx_extend_stacks(struct ldx_load *l);
 bool ldx_wants_exec_stack(const struct ldx_object *o);
 
-/* init.c */
-void ldx_run_constructors(struct ldx_object *const *order, uint32_t count);
+/* init.c: without the writer lock */
+/* Constructors of everything the object depends on, then its own; waits for those that other threads are at. `fresh`:
+ * it was not a root before. */
+void ldx_run_constructors(struct ldx_object *root, bool fresh);
 void ldx_run_destructors(struct ldx_object *o);
 void ldx_fini_all(void);
+
+/* fork.c: the child of fork has one thread */
+void ldx_watch_forks(void);
 
 /* index.c */
 bool ldx_index_rebuild(struct ldx_object *const *add, uint32_t add_count, const struct ldx_object *remove);

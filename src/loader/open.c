@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/sys.h"
+#include "loader/namespaces.h"
 #include "loader/trace.h"
 
 struct ldx_object *ldx_new_object(enum ldx_object_kind kind, const char *path) {
@@ -20,7 +21,7 @@ struct ldx_object *ldx_new_object(enum ldx_object_kind kind, const char *path) {
 
 /* A name matches by what the object was asked for as, by its path, or by its soname. */
 static bool matches(struct ldx_object *o, const char *name) {
-  if (o->faked || o->removed)
+  if (o->faked || o->closing)
     return false;
   if (ldx_object_has_name(o, name))
     return true;
@@ -41,10 +42,10 @@ struct ldx_object *ldx_find_loaded(struct ldx_load *l, const char *name) {
 }
 
 static bool same_file(const struct ldx_object *o, const struct stat *st) {
-  return !o->removed && o->ino == st->st_ino && o->dev == st->st_dev && (o->ino || o->dev);
+  return !o->closing && o->ino == st->st_ino && o->dev == st->st_dev && (o->ino || o->dev);
 }
 
-static struct ldx_object *find_file(struct ldx_load *l, const struct stat *st) {
+struct ldx_object *ldx_find_file(struct ldx_load *l, const struct stat *st) {
   for (struct ldx_object *o = l->ns->first; o; o = o->map.l_next)
     if (same_file(o, st))
       return o;
@@ -54,8 +55,7 @@ static struct ldx_object *find_file(struct ldx_load *l, const struct stat *st) {
   return NULL;
 }
 
-/* Takes a mapped object into the load. */
-static bool enter_load(struct ldx_load *l, struct ldx_object *o, const char *name, struct ldx_object *loader) {
+bool ldx_enter_load(struct ldx_load *l, struct ldx_object *o, const char *name, struct ldx_object *loader) {
   o->ns = l->ns;
   o->loader = loader;
   o->pending = true;
@@ -77,13 +77,16 @@ static struct ldx_object *map_found(struct ldx_load *l, struct ldx_library_file 
     ldx_fail(l->diag, LDX_DIAG_LOAD, (int)-r, f->path, "cannot stat shared object");
     return NULL;
   }
-  struct ldx_object *o = find_file(l, &st);
+  struct ldx_object *o = ldx_find_file(l, &st);
   if (o) {
     ldx_object_add_name(&ldx_self.heap, o, name);
-    return o;
+    return ldx_check_demotion(l, o) ? o : NULL;
   }
   if (mode & RTLD_NOLOAD)
     return NULL;
+  o = ldx_share_file(l, &st, name);
+  if (o || ldx_failed(l->diag))
+    return o;
   ldx_trace_map(name, l->ns);
   o = ldx_map_file(l, f, &st, name, LDX_LIBRARY);
   if (!o)
@@ -95,12 +98,17 @@ static struct ldx_object *map_found(struct ldx_load *l, struct ldx_library_file 
     return NULL;
   }
   ldx_trace_mapped(o);
-  return enter_load(l, o, name, loader) ? o : NULL;
+  if (ldx_is_shared(l, o))
+    return ldx_share_mapped(l, o, name);
+  return ldx_enter_load(l, o, name, loader) ? o : NULL;
 }
 
 struct ldx_object *ldx_load_object(struct ldx_load *l, const char *name, struct ldx_object *loader, int mode) {
   struct ldx_object *o = ldx_find_loaded(l, name);
   if (o)
+    return ldx_check_demotion(l, o) ? o : NULL;
+  o = mode & RTLD_NOLOAD ? NULL : ldx_share_named(l, name);
+  if (o || ldx_failed(l->diag))
     return o;
   if (loader && ldx_tracing(LDX_DEBUG_FILES))
     ldx_debug("\nfile=%s [%ld];  %s by %s [%ld]", name, l->ns->id, l->root ? "needed" : "dynamically loaded",

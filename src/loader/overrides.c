@@ -34,6 +34,7 @@ static const struct {
     REPLACE("_dl_rtld_di_serinfo", ldx_guest_serinfo),
     REPLACE("_dl_debug_state", _dl_debug_state),
     REPLACE("_r_debug", &ldx_self.r_debug),
+    REPLACE("_r_debug_extended", &ldx_self.r_debug),
     REPLACE("_dl_signal_error", ldx_signal_error),
     REPLACE("_dl_signal_exception", ldx_signal_exception),
     REPLACE("_dl_catch_error", ldx_catch_error),
@@ -43,6 +44,21 @@ static const struct {
     REPLACE("_dl_exception_free", ldx_exception_free),
 };
 enum { ERROR_FUNCTIONS = 7 }; /* at the end of the table; not for a libc that raises and catches errors itself */
+
+/* Found when nobody else defines them. */
+static const struct {
+  const char *name;
+  const void *function;
+} own[] = {
+    {"dl_iterate_ns_phdr", ldx_dl_iterate_ns_phdr},
+};
+
+uintptr_t ldx_own_function(const char *name) {
+  for (size_t i = 0; i < LDX_COUNT(own); i++)
+    if (!strcmp(own[i].name, name))
+      return (uintptr_t)own[i].function;
+  return 0;
+}
 
 static bool is_guest_library(const struct ldx_object *o) {
   static const char *const names[] = {"libc.so.6", "ld-linux-x86-64.so.2", "libdl.so.2"};
@@ -77,7 +93,7 @@ static bool may_be_loaders(const char *name) {
 uintptr_t ldx_override(struct ldx_object *definer, const Elf64_Sym *sym) {
   const char *name = elf_symbol_name(&definer->dyn.sym, sym);
   uintptr_t f = may_be_loaders(name) ? loader_function(name, strlen(name)) : 0;
-  if (f || !ldx_self.options.command || !definer->is_libc || !is_default_version(definer, sym))
+  if (f || !ldx_self.options.command || definer != ldx_self.base.libc || !is_default_version(definer, sym))
     return f;
   return ldx_exe_wrapper(name, definer->map.l_addr + sym->st_value);
 }

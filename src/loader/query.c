@@ -6,7 +6,7 @@
 
 #include "loader/dl.h"
 #include "loader/error.h"
-#include "loader/load.h"
+#include "loader/namespaces.h"
 
 struct dl_info { /* Dl_info */
   const char *fname;
@@ -93,16 +93,33 @@ int ldx_iteration_unwound(int version, int actions) {
   return CONTINUE_UNWIND;
 }
 
-int ldx_dl_iterate_phdr(int (*callback)(void *info, size_t size, void *data), void *data) {
+static __attribute__((noinline)) int iterate_as_reader(int (*callback)(void *info, size_t size, void *data),
+                                                       void *data, const struct ldx_namespace *ns) {
   __asm__ volatile(".cfi_personality 0x1b, ldx_iteration_unwound" ::); /* PC-relative, 4 bytes */
   struct ldx_thread *th = ldx_thread_self();
   uint64_t reader = ldx_reader_enter();
-  struct ldx_object *from = ldx_object_at((uintptr_t)__builtin_return_address(0));
   if (th)
     th->iterating++;
-  int r = iterate(callback, data, from && from->ns ? from->ns : &ldx_self.base);
+  int r = iterate(callback, data, ns);
   if (th)
     th->iterating--;
+  ldx_reader_leave(reader);
+  return r;
+}
+
+/* The code that runs keeps its object and so its namespace. */
+int ldx_dl_iterate_phdr(int (*callback)(void *info, size_t size, void *data), void *data) {
+  uint64_t reader = ldx_reader_enter();
+  const struct ldx_object *from = ldx_object_at((uintptr_t)__builtin_return_address(0));
+  const struct ldx_namespace *ns = from && from->ns ? from->ns : &ldx_self.base;
+  ldx_reader_leave(reader);
+  return iterate_as_reader(callback, data, ns);
+}
+
+int ldx_dl_iterate_ns_phdr(long id, int (*callback)(void *info, size_t size, void *data), void *data) {
+  uint64_t reader = ldx_reader_enter();
+  const struct ldx_namespace *ns = ldx_namespace_of_id(id);
+  int r = ns ? iterate_as_reader(callback, data, ns) : -1;
   ldx_reader_leave(reader);
   return r;
 }
@@ -172,7 +189,7 @@ int ldx_guest_serinfo(struct ldx_object *o, void *info, bool counting) {
   struct serinfo_walk w = {.out = s, .counting = counting};
   if (!counting)
     w.next = (char *)&s->path[s->count];
-  ldx_search_path(&ldx_self.search, o, o->ns->program, serinfo_each, &w);
+  ldx_search_path(&ldx_self.search, o, ldx_self.base.program, serinfo_each, &w);
   if (counting) {
     s->count = w.index;
     s->size = sizeof *s + w.index * sizeof s->path[0] + w.names;

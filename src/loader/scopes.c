@@ -1,5 +1,6 @@
 /* Stage "scopes": where the references of each object are looked up (gABI ch. 5; RTLD_DEEPBIND, DT_SYMBOLIC as in
- * the system loader): [itself, if symbolic] global scope, then the scope of the load's root. */
+ * the system loader): [itself, if symbolic] global scope, then the scope of the load's root. The first root of a
+ * namespace is its global scope. */
 #include <dlfcn.h>
 #include <errno.h>
 #include <string.h>
@@ -34,7 +35,7 @@ static bool scope_of_fresh(struct ldx_load *l, struct ldx_object *o) {
   if (!l->startup && (l->mode & RTLD_DEEPBIND))
     slots[n++] = &l->root->searchlist;
   slots[n++] = &l->ns->global;
-  if (!l->startup && !(l->mode & RTLD_DEEPBIND))
+  if (!l->first_global && !(l->mode & RTLD_DEEPBIND))
     slots[n++] = &l->root->searchlist;
   if (o->kind == LDX_VDSO) /* it is not in the program's scope */
     slots[n++] = &o->self;
@@ -68,10 +69,11 @@ bool ldx_scope_add(struct ldx_object *o, struct ldx_scope_slot *slot) {
 }
 
 bool ldx_build_scopes(struct ldx_load *l) {
+  l->first_global = !l->ns->global.list && !l->root->real;
   for (uint32_t i = 0; i < l->fresh.count; i++)
-    if (!l->fresh.at[i]->faked && !scope_of_fresh(l, l->fresh.at[i]))
+    if (!l->fresh.at[i]->faked && !l->fresh.at[i]->real && !scope_of_fresh(l, l->fresh.at[i]))
       return false;
-  if (l->startup)
+  if (l->first_global)
     l->ns->global = l->root->searchlist;
   return true;
 }
@@ -80,6 +82,8 @@ bool ldx_extend_scopes(struct ldx_load *l) {
   const struct ldx_scope_list *s = l->root->searchlist.list;
   for (uint32_t i = 0; i < s->count && !l->startup; i++) {
     struct ldx_object *o = s->at[i].object;
+    if (o->ns != l->ns) /* shared */
+      continue;
     bool opened = o->dlopened && !o->pending; /* those of the program's start see the global scope alone */
     uint32_t known = opened ? slot_count(o) : 0;
     if (opened && ldx_scope_has(o, &l->root->searchlist))
@@ -108,6 +112,12 @@ void ldx_scope_remove(struct ldx_object *o, const struct ldx_scope_slot *slot) {
   ldx_retire_block(old);
 }
 
+void ldx_shrink_scopes(struct ldx_load *l) {
+  for (struct ldx_object *o = l->ns->first; o && !l->startup; o = o->map.l_next)
+    if (o->scope)
+      ldx_scope_remove(o, &l->root->searchlist);
+}
+
 static bool in_list(const struct ldx_scope_list *s, const struct ldx_object *o) {
   for (uint32_t i = 0; i < s->count; i++)
     if (s->at[i].object == o)
@@ -116,7 +126,9 @@ static bool in_list(const struct ldx_scope_list *s, const struct ldx_object *o) 
 }
 
 bool ldx_add_global(struct ldx_load *l) {
-  const struct ldx_scope_list *old = l->ns->global.list, *add = l->root->searchlist.list;
+  static const struct ldx_scope_list none;
+  const struct ldx_scope_list *known = l->ns->global.list, *add = l->root->searchlist.list;
+  const struct ldx_scope_list *old = known ? known : &none;
   struct ldx_object **at = ldx_new((old->count + add->count) * sizeof *at);
   uint32_t n = 0;
   for (; at && n < old->count; n++)
@@ -131,14 +143,15 @@ bool ldx_add_global(struct ldx_load *l) {
   if (fresh)
     ldx_replace_global(l->ns, fresh);
   for (uint32_t i = 0; at && (fresh || nothing) && i < add->count; i++)
-    add->at[i].object->global = true;
+    if (add->at[i].object->ns == l->ns)
+      add->at[i].object->global = true;
   ldx_delete(at);
   return fresh || nothing || out_of_memory(l);
 }
 
 void ldx_remove_global(struct ldx_namespace *ns) {
   const struct ldx_scope_list *old = ns->global.list;
-  struct ldx_object **at = ldx_new(old->count * sizeof *at);
+  struct ldx_object **at = old ? ldx_new(old->count * sizeof *at) : NULL; /* no list: a namespace of proxies */
   uint32_t n = 0;
   for (uint32_t i = 0; at && i < old->count; i++)
     if (!old->at[i].object->removed)

@@ -3,11 +3,16 @@
 #include "loader/load.h"
 
 struct order {
-  struct ldx_object **head; /* filled from the end */
+  struct ldx_object **head;      /* filled from the end */
+  const struct ldx_object *root; /* of a load; NULL at the end of objects */
   bool use_reldeps, saw_reldeps;
 };
 
-static const struct ldx_object_list *dependencies(const struct ldx_object *o) {
+/* A root that is new has no list yet when it is met again in a circle. */
+static const struct ldx_object_list *dependencies(const struct order *r, const struct ldx_object *o) {
+  static const struct ldx_object_list none;
+  if (o == r->root && o->pending && !o->init_order.count)
+    return &none;
   return o->init_order.count ? &o->init_order : &o->needed;
 }
 
@@ -18,7 +23,7 @@ static void place(struct order *r, struct ldx_object *o) {
   if (!o->visit)
     return;
   o->visit = 0;
-  const struct ldx_object_list *d = dependencies(o);
+  const struct ldx_object_list *d = dependencies(r, o);
   for (uint32_t i = 0; i < d->count; i++)
     if (!is_main(d->at[i]))
       place(r, d->at[i]);
@@ -48,10 +53,11 @@ bool ldx_sort_objects(struct ldx_object **objects, uint32_t count, bool keep_fir
   struct ldx_object **out = ldx_new(count * sizeof *out), *first = objects[0];
   if (!out)
     return false;
-  struct order r = {out + count, for_fini, false};
+  const struct ldx_object *root = keep_first && !for_fini ? first : NULL;
+  struct order r = {out + count, root, for_fini, false};
   place_all(&r, objects, count);
   if (r.saw_reldeps) { /* dependencies count more than what was bound at run time */
-    struct order second = {objects + count, false, false};
+    struct order second = {objects + count, root, false, false};
     place_all(&second, out, count);
   } else {
     for (uint32_t i = 0; i < count; i++)

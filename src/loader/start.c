@@ -20,6 +20,7 @@
 struct ldx_process ldx_self;
 
 extern const Elf64_Ehdr __ehdr_start __attribute__((visibility("hidden")));
+extern Elf64_Dyn _DYNAMIC[] __attribute__((visibility("hidden")));
 void _start(void);
 
 static void init_process(uintptr_t *stack) {
@@ -34,6 +35,7 @@ static void init_process(uintptr_t *stack) {
   ldx_self.search.closing = &ldx_self.closing;
   ldx_self.base_unique.heap = &ldx_self.heap;
   ldx_self.base.unique = &ldx_self.base_unique;
+  ldx_self.base.debug = &ldx_self.r_debug;
   ldx_r_debug_init(&ldx_self.r_debug, (uintptr_t)&__ehdr_start);
 }
 
@@ -348,7 +350,7 @@ static struct ldx_handoff *run_program(struct ldx_load *l) {
     ldx_print_start_statistics(o);
   }
   ldx_self.entering = true;
-  ldx_run_constructors(o->init_order.at, o->init_order.count);
+  ldx_run_constructors(o, true);
   ldx_self.entering = false;
   ldx_self.handoff = (struct ldx_handoff){o->entry, (uintptr_t)ldx_self.args.stack, (uintptr_t)ldx_fini_all};
   return &ldx_self.handoff;
@@ -366,8 +368,16 @@ static const char *find_program(const char *name) {
   return f.path;
 }
 
+/* Started as a command, ldx is the program to a debugger, which asks its DT_DEBUG. */
+static void set_own_dt_debug(void) {
+  for (Elf64_Dyn *d = _DYNAMIC; d->d_tag; d++)
+    if (d->d_tag == DT_DEBUG)
+      d->d_un.d_ptr = (uint64_t)&ldx_self.r_debug;
+}
+
 static struct ldx_object *command(struct ldx_load *l) {
   struct ldx_args *a = &ldx_self.args;
+  set_own_dt_debug();
   ldx_self.options.command = true;
   ldx_self.command_path = a->auxv.execfn ? a->auxv.execfn : a->argv[0];
   int first = ldx_read_arguments(a, &ldx_self.options, &ldx_self.search);

@@ -3,19 +3,21 @@
 #include "loader/unload.h"
 
 #include "loader/error.h"
+#include "loader/namespaces.h"
 #include "loader/trace.h"
 
 static bool is_root(const struct ldx_object *o) {
-  return !o->dlopened || o->opens || o->nodelete || glibc_tls_dtor_count(&ldx_self.glibc, o);
+  return !o->dlopened || o->opens || o->nodelete || o->closing || glibc_tls_dtor_count(&ldx_self.glibc, o);
 }
 
-/* visit: 1 = used. A list instead of recursion: chains of bindings may be long. */
-static void mark_from(struct ldx_object *o, struct ldx_object_list *todo) {
+/* visit: 1 = used. What another thread takes out is used until it is gone. A list instead of recursion: chains of
+ * bindings may be long. */
+static void mark_from(const struct ldx_object *o, struct ldx_object_list *todo) {
   const struct ldx_object_list *lists[] = {&o->needed, &o->init_order, &o->reldeps};
   for (size_t k = 0; k < LDX_COUNT(lists); k++)
     for (uint32_t i = 0; i < lists[k]->count; i++) {
       struct ldx_object *d = lists[k]->at[i];
-      if (d->visit)
+      if (d->visit || d->ns != o->ns)
         continue;
       d->visit = 1;
       ldx_list_add(&ldx_self.heap, todo, d);
@@ -77,11 +79,19 @@ static void take_out(struct ldx_namespace *ns, struct ldx_object *o) {
 static void drop(struct ldx_namespace *ns, struct ldx_object *o) {
   if (ldx_tracing(LDX_DEBUG_FILES))
     ldx_trace_destroyed(o);
-  ldx_tls_drop_module(&ldx_self.tls, o);
-  ldx_unique_forget(ns->unique, o);
+  if (!o->real) {
+    ldx_tls_drop_module(&ldx_self.tls, o);
+    ldx_unique_forget(ns->unique, o);
+    ldx_index_rebuild(NULL, 0, o);
+  }
+  if (o == ns->program) { /* the global scope outlives its first owner */
+    ns->program = NULL;
+    o->searchlist.list = NULL;
+  }
+  if (o == ns->libc)
+    ns->libc = NULL;
   ldx_namespace_unlink(ns, o);
-  ldx_index_rebuild(NULL, 0, o);
-  ldx_self.subs++;
+  __atomic_add_fetch(&ldx_self.subs, 1, __ATOMIC_RELAXED);
   ldx_retire_object(o);
 }
 
@@ -94,7 +104,7 @@ static bool any_tls(const struct ldx_object_list *dead) {
 
 static void remove_objects(struct ldx_namespace *ns, struct ldx_object_list *dead) {
   bool tls = any_tls(dead);
-  ldx_r_debug_state(&ldx_self.r_debug, LDX_RT_DELETE);
+  ldx_r_debug_state(ns->debug, LDX_RT_DELETE);
   for (uint32_t i = 0; i < dead->count; i++)
     take_out(ns, dead->at[i]);
   ldx_remove_global(ns);
@@ -102,40 +112,74 @@ static void remove_objects(struct ldx_namespace *ns, struct ldx_object_list *dea
     drop(ns, dead->at[i]);
   if (tls)
     ldx_tls_publish(&ldx_self.tls);
+  ns->debug->r_map = ns->first_real;
   glibc_set_tls(&ldx_self.glibc, &ldx_self.tls);
   glibc_sync_namespace(&ldx_self.glibc, ns);
-  ldx_r_debug_state(&ldx_self.r_debug, LDX_RT_CONSISTENT);
+  ldx_r_debug_state(ns->debug, LDX_RT_CONSISTENT);
+}
+
+/* The unused objects of the namespace, in the order of their end; they are found by nobody from now on. */
+static bool choose(struct ldx_namespace *ns, struct ldx_object_list *dead) {
+  mark(ns);
+  if (!collect(ns, dead) || !dead->count || !ldx_sort_objects(dead->at, dead->count, false, true))
+    return false;
+  for (uint32_t i = 0; i < dead->count; i++)
+    dead->at[i]->closing = true;
+  for (uint32_t i = 0; i < dead->count; i++)
+    keep_alive(ns, dead->at[i]);
+  return true;
+}
+
+static void collect_once(struct ldx_namespace *ns) {
+  struct ldx_object_list dead = {0};
+  if (choose(ns, &dead)) {
+    ldx_rlock_leave(&ldx_self.lock); /* destructors are the program's code */
+    for (uint32_t i = 0; i < dead.count; i++)
+      ldx_run_destructors(dead.at[i]);
+    ldx_rlock_enter(&ldx_self.lock);
+    remove_objects(ns, &dead);
+  }
+  ldx_delete(dead.at);
+}
+
+static struct ldx_collector *collector_of(uintptr_t thread) {
+  struct ldx_collector *c = ldx_self.collectors;
+  while (c && c->thread != thread)
+    c = c->next;
+  return c;
+}
+
+static void end_collecting(struct ldx_collector *me) {
+  struct ldx_collector **link = &ldx_self.collectors;
+  while (*link != me)
+    link = &(*link)->next;
+  *link = me->next;
+  for (struct ldx_collector *c = ldx_self.collectors; c; c = c->next)
+    c->again = true; /* what was left because of their objects */
 }
 
 void ldx_collect(struct ldx_namespace *ns) {
-  if (ldx_self.collecting || ldx_self.finishing) { /* a destructor's dlclose: the round that runs goes on */
-    ldx_self.collect_again = true;
+  struct ldx_collector *outer = collector_of(ldx_thread_pointer());
+  struct ldx_collector me = {ldx_self.collectors, ldx_thread_pointer(), false};
+  if (outer) /* a destructor's dlclose: the round that runs goes on */
+    outer->again = true;
+  if (outer)
     return;
-  }
-  ldx_self.collecting = true;
+  ldx_self.collectors = &me;
   do {
-    struct ldx_object_list dead = {0};
-    ldx_self.collect_again = false;
-    mark(ns);
-    if (collect(ns, &dead) && dead.count && ldx_sort_objects(dead.at, dead.count, false, true)) {
-      for (uint32_t i = 0; i < dead.count; i++)
-        dead.at[i]->closing = true;
-      for (uint32_t i = 0; i < dead.count; i++)
-        keep_alive(ns, dead.at[i]);
-      for (uint32_t i = 0; i < dead.count; i++)
-        ldx_run_destructors(dead.at[i]);
-      remove_objects(ns, &dead);
-    }
-    ldx_delete(dead.at);
-  } while (ldx_self.collect_again);
-  ldx_self.collecting = false;
+    me.again = false;
+    collect_once(ns);
+  } while (me.again);
+  end_collecting(&me);
+  ldx_namespace_drop_empty(ns);
   ldx_reclaim();
 }
 
 static bool is_loaded(const struct ldx_object *o) {
-  for (const struct ldx_object *i = ldx_self.base.first; i; i = i->map.l_next)
-    if (i == o)
-      return true;
+  for (const struct ldx_namespace *ns = &ldx_self.base; ns; ns = ns->next)
+    for (const struct ldx_object *i = ns->first; i; i = i->map.l_next)
+      if (i == o)
+        return true;
   return false;
 }
 
@@ -145,7 +189,7 @@ bool ldx_close_object(struct ldx_object *o, struct ldx_diag *d) {
   if (o->nodelete) /* however often it is closed */
     return true;
   bool last = --o->opens == 0 && o->dlopened;
-  if (ldx_tracing(LDX_DEBUG_FILES) && (!last || ldx_self.collecting))
+  if (ldx_tracing(LDX_DEBUG_FILES) && (!last || collector_of(ldx_thread_pointer())))
     ldx_debug("\nclosing file=%s; direct_opencount=%u", o->map.l_name, o->opens);
   if (last)
     ldx_collect(o->ns);

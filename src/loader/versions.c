@@ -156,7 +156,7 @@ bool ldx_check_versions(struct ldx_load *l, struct ldx_object *o) {
     struct ldx_object *from = ldx_find_loaded(l, n.file);
     if (!from)
       continue;
-    if (!check_need(l, o, from, &n))
+    if (!check_need(l, o, ldx_real(from), &n))
       return false;
   }
   return true;

@@ -51,28 +51,62 @@ struct ldx_scope_list *ldx_scope_list_new(struct ldx_heap *h, struct ldx_object 
   return s;
 }
 
-void ldx_namespace_append(struct ldx_namespace *ns, struct ldx_object *o) {
-  o->ns = ns;
+static void set_next(struct ldx_object *o, struct ldx_object *next) {
+  __atomic_store_n(&o->map.l_next, next, __ATOMIC_RELEASE);
+}
+
+/* What leads to the first real object. */
+static void set_first_real(struct ldx_namespace *ns, struct ldx_object *o) {
+  ns->first_real = o;
+  if (o)
+    o->map.l_prev = NULL;
+  if (ns->last_proxy)
+    set_next(ns->last_proxy, o);
+  else
+    __atomic_store_n(&ns->first, o, __ATOMIC_RELEASE);
+}
+
+static void append_proxy(struct ldx_namespace *ns, struct ldx_object *o) {
+  o->map.l_prev = ns->last_proxy;
+  o->map.l_next = ns->first_real;
+  if (ns->last_proxy)
+    set_next(ns->last_proxy, o);
+  else
+    __atomic_store_n(&ns->first, o, __ATOMIC_RELEASE);
+  ns->last_proxy = o;
+}
+
+static void append_real(struct ldx_namespace *ns, struct ldx_object *o) {
   o->map.l_prev = ns->last;
   o->map.l_next = NULL;
   if (ns->last)
-    ns->last->map.l_next = o;
+    set_next(ns->last, o);
   else
-    ns->first = o;
+    set_first_real(ns, o);
   ns->last = o;
+}
+
+void ldx_namespace_append(struct ldx_namespace *ns, struct ldx_object *o) {
+  o->ns = ns;
+  o->real ? append_proxy(ns, o) : append_real(ns, o);
   ns->count++;
 }
 
 void ldx_namespace_unlink(struct ldx_namespace *ns, struct ldx_object *o) {
-  if (o->map.l_prev)
-    o->map.l_prev->map.l_next = o->map.l_next;
-  else
-    ns->first = o->map.l_next;
-  if (o->map.l_next)
-    o->map.l_next->map.l_prev = o->map.l_prev;
-  else
-    ns->last = o->map.l_prev;
+  struct ldx_object *prev = o->map.l_prev, *next = o->map.l_next;
   ns->count--;
+  if (o == ns->last)
+    ns->last = prev;
+  if (o == ns->last_proxy)
+    ns->last_proxy = prev;
+  else if (next)
+    next->map.l_prev = prev;
+  if (o == ns->first_real)
+    set_first_real(ns, next);
+  else if (prev)
+    set_next(prev, next);
+  else
+    __atomic_store_n(&ns->first, next, __ATOMIC_RELEASE);
 }
 
 bool ldx_object_holds(const struct ldx_object *o, uintptr_t addr) {
@@ -108,7 +142,8 @@ void ldx_object_free(struct ldx_heap *h, struct ldx_object *o) {
   free_names(h, o->names);
   ldx_heap_free(h, o->map.l_name);
   ldx_heap_free(h, o->origin);
-  ldx_heap_free(h, o->image.segments);
+  if (!o->real)
+    ldx_heap_free(h, o->image.segments);
   ldx_heap_free(h, o->own_phdrs);
   ldx_heap_free(h, o->versions);
   ldx_heap_free(h, o->searchlist.list);

@@ -87,7 +87,8 @@ struct ldx_object {
   /* Identity */
   enum ldx_object_kind kind;
   struct ldx_namespace *ns;
-  struct ldx_name *names; /* every name it was asked for by, and its soname */
+  struct ldx_object *real; /* a proxy: stands in this namespace for an object of the base one; NULL: itself */
+  struct ldx_name *names;  /* every name it was asked for by, and its soname */
   const char *soname;
   char *origin; /* folder of the file; NULL until asked for, "" when unknown */
   dev_t dev;
@@ -124,7 +125,8 @@ struct ldx_object {
 
   /* State */
   uint32_t opens; /* dlopen handles out */
-  bool relocated, init_called, fini_called, global, nodelete, closing, removed;
+  bool relocated, init_called, fini_called, constructed /* and all it depends on */, global, nodelete, closing,
+      removed;
   bool deps_done, faked, is_libc, initfirst;
   bool overridden;      /* belongs to the guest's loader: some of its functions are ldx's own */
   bool indirect_access; /* GNU property: built to reach other objects' symbols only through the GOT */
@@ -136,10 +138,15 @@ struct ldx_object {
 
 _Static_assert(offsetof(struct ldx_object, map.l_prev) == 32, "link_map's public prefix");
 
+/* Link order begins with the proxies. Going back from the first real object does not lead to them, and debuggers
+ * begin there: they see each object once. */
 struct ldx_namespace {
-  long id;                         /* Lmid_t */
-  struct ldx_object *first, *last; /* link order */
+  long id; /* Lmid_t */
+  struct ldx_namespace *next;
+  struct ldx_object *first, *last_proxy, *first_real, *last;
   uint32_t count;
+  bool isolated; /* has a libc of its own */
+  struct ldx_r_debug *debug;
   struct ldx_scope_slot global;
   struct ldx_object *program; /* owner of the global scope */
   struct ldx_object *libc;
@@ -171,6 +178,9 @@ static inline bool ldx_object_has_code(const struct ldx_object *o, uintptr_t add
 static inline uintptr_t ldx_symbol_address(const struct ldx_object *o, const Elf64_Sym *s) {
   return s->st_value + (s->st_shndx == SHN_ABS ? 0 : o->map.l_addr);
 }
+
+/* The object whose image, symbols and scope it is. */
+static inline struct ldx_object *ldx_real(struct ldx_object *o) { return o->real ? o->real : o; }
 
 /* Frees what the object owns, not its mapping. */
 void ldx_object_free(struct ldx_heap *h, struct ldx_object *o);

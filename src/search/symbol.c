@@ -81,9 +81,10 @@ static bool unique_grow(struct ldx_unique_table *t) {
     struct elf_name n = {.text = t->at[i].name, .gnu = t->at[i].hash};
     *unique_slot(&bigger, &n) = t->at[i];
   }
-  ldx_heap_free(t->heap, t->at);
+  struct ldx_unique_entry *old = t->at;
   t->at = bigger.at;
   t->size = bigger.size;
+  ldx_heap_free(t->heap, old);
   return true;
 }
 
@@ -117,16 +118,17 @@ void ldx_unique_forget(struct ldx_unique_table *t, const struct ldx_object *o) {
   uint32_t size = t->size, hit = 0;
   for (uint32_t i = 0; i < size; i++)
     hit += old[i].name && old[i].object == o;
-  struct ldx_unique_entry *fresh = hit ? ldx_heap_alloc(t->heap, size * sizeof *fresh) : NULL;
-  if (fresh) {
-    t->at = fresh;
-    t->count -= hit;
+  struct ldx_unique_table rest = {.size = size};
+  rest.at = hit ? ldx_heap_alloc(t->heap, size * sizeof *rest.at) : NULL;
+  if (rest.at) {
     for (uint32_t i = 0; i < size; i++) {
       if (!old[i].name || old[i].object == o)
         continue;
       struct elf_name n = {.text = old[i].name, .gnu = old[i].hash};
-      *unique_slot(t, &n) = old[i];
+      *unique_slot(&rest, &n) = old[i];
     }
+    t->at = rest.at; /* when it is whole */
+    t->count -= hit;
     ldx_heap_free(t->heap, old);
   }
   ldx_rlock_leave(&t->lock);
@@ -134,6 +136,8 @@ void ldx_unique_forget(struct ldx_unique_table *t, const struct ldx_object *o) {
 
 /* A COPY relocation asks for somebody else's definition than the program's. */
 static bool passes_over(const struct ldx_object *o, const struct ldx_sym_request *r) {
+  if (o->closing && !(r->from && r->from->closing))
+    return true; /* being taken out: for its like only */
   return o->removed || ((r->flags & LDX_SYM_COPY) && o->kind == LDX_PROGRAM);
 }
 

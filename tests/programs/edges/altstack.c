@@ -33,7 +33,7 @@ int main(int argc, char **argv) {
   pthread_attr_setstacksize(&attributes, 32768);
   pthread_t thread;
   int failed = pthread_create(&thread, &attributes, small, argv[1]);
-  printf("thread %d\n", failed);
   if (!failed)
     pthread_join(thread, NULL);
+  printf("thread %d\n", failed);
 }

@@ -1,4 +1,4 @@
-// A vfork child opens a library while a thread of its parent is in a constructor: it has to wait for that thread,
+// A vfork child opens a library while a thread of its parent is in that one's constructor: it has to wait for the thread,
 // whose memory it shares, although it is another process.
 #ifdef LIBRARY
 #include <unistd.h>
@@ -7,7 +7,7 @@ __attribute__((constructor)) static void begin(void) {
   in_constructor = 1;
   while (!child_opens)
     usleep(1000);
-  usleep(200000); // much longer than a lock whose holder is gone would be waited for
+  usleep(200000); // long enough to be overtaken
   in_constructor = 0;
 }
 #else
@@ -27,7 +27,7 @@ int main(void) {
   pid_t child = vfork();
   if (child == 0) {
     child_opens = 1;
-    opened = dlopen("./liblife-leaf.so", RTLD_NOW) != NULL;
+    opened = dlopen("./liblife-slow.so", RTLD_NOW) != NULL;
     overlapped = in_constructor;
     _exit(0);
   }

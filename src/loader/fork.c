@@ -1,0 +1,101 @@
+/* The child of fork has one thread: what the others were at will not be finished. */
+#include <sys/mman.h>
+
+#include "base/sys.h"
+#include "loader/load.h"
+
+/* Whoever is not this thread is not there any more. */
+static void drop_visits(struct ldx_visit **list, uintptr_t self) {
+  while (*list)
+    if ((*list)->thread == self)
+      list = &(*list)->next;
+    else
+      *list = (*list)->next;
+}
+
+static void drop_collectors(uintptr_t self) {
+  struct ldx_collector **c = &ldx_self.collectors;
+  while (*c)
+    if ((*c)->thread == self)
+      c = &(*c)->next;
+    else
+      *c = (*c)->next;
+}
+
+static void repair_threads(uintptr_t self) {
+  struct ldx_thread *before = NULL;
+  ldx_rlock_enter(&ldx_self.tls.lock);
+  for (struct ldx_thread *th = ldx_self.tls.threads; th; th = th->next) {
+    th->prev = before; /* a list is linked forwards first */
+    before = th;
+    if (th->tcb != self)
+      th->reader_epoch = 0;
+  }
+  ldx_rlock_leave(&ldx_self.tls.lock);
+  ldx_self.anonymous_readers = 0;
+}
+
+/* A walk or a load that will not go on. What was being taken out stays out of sight. */
+static void repair_objects(struct ldx_namespace *ns) {
+  for (struct ldx_object *o = ns->first; o; o = o->map.l_next)
+    o->visit = 0;
+}
+
+static void repair_modules(void) {
+  struct ldx_tls_slots *s = ldx_self.tls.slots;
+  for (size_t i = 1; s && i <= ldx_self.tls.max_module; i++)
+    if (s->at[i].object && s->at[i].object->pending) {
+      ldx_unique_forget(s->at[i].object->ns->unique, s->at[i].object);
+      s->at[i].object = NULL;
+    }
+}
+
+/* Called with the writer lock, when it is first taken in a new process. */
+static void forget_threads(void) {
+  uintptr_t self = ldx_thread_pointer();
+  ldx_heap_after_fork(&ldx_self.heap);
+  drop_visits(&ldx_self.visits, self);
+  drop_visits(&ldx_self.waits, self);
+  drop_collectors(self);
+  repair_threads(self);
+  repair_modules();
+  for (struct ldx_namespace *ns = &ldx_self.base; ns; ns = ns->next)
+    repair_objects(ns);
+}
+
+/* A new process: each lock learns of it before there is a second thread. */
+static void settle_locks(void) {
+  ldx_rlock_enter(&ldx_self.lock);
+  ldx_rlock_enter(&ldx_self.tls.lock);
+  ldx_rlock_leave(&ldx_self.tls.lock);
+  for (struct ldx_namespace *ns = &ldx_self.base; ns; ns = ns->next) {
+    ldx_rlock_enter(&ns->unique->lock);
+    ldx_rlock_leave(&ns->unique->lock);
+  }
+  ldx_rlock_leave(&ldx_self.lock);
+}
+
+static void watch(uint32_t *now) {
+  struct ldx_generation *g = &ldx_self.generation;
+  *now = g->count = 1;
+  g->now = now;
+  ldx_self.lock.forked = forget_threads;
+  for (struct ldx_namespace *ns = &ldx_self.base; ns; ns = ns->next)
+    ldx_rlock_watch(&ns->unique->lock, g);
+  ldx_rlock_watch(&ldx_self.tls.lock, g);
+  ldx_rlock_watch(&ldx_self.lock, g);
+}
+
+/* With a second thread, fork may leave a lock held by nobody, or work undone. A kernel before 4.14 cannot clear
+ * pages: then nothing is noticed. */
+void ldx_watch_forks(void) {
+  enum { MADV_WIPEONFORK_ = 18 };
+  if (ldx_self.lock.process) {
+    if (!*ldx_self.generation.now)
+      settle_locks();
+    return;
+  }
+  long page = sys_mmap(NULL, LDX_PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  if (!ldx_sys_failed(page) && !ldx_sys_failed(sys_madvise((void *)page, LDX_PAGE, MADV_WIPEONFORK_)))
+    watch((uint32_t *)page);
+}

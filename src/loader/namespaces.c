@@ -1,0 +1,212 @@
+/* Namespaces beyond the base one, and what they share with it (include/ldx/dlfcn.h). */
+#include "loader/namespaces.h"
+
+#include <dlfcn.h>
+#include <errno.h>
+#include <string.h>
+
+#include "base/sys.h"
+#include "loader/trace.h"
+#include "loader/unload.h"
+
+/* A namespace and what belongs to it: one block. */
+struct space {
+  struct ldx_namespace ns;
+  struct ldx_unique_table unique;
+  struct ldx_r_debug debug;
+};
+
+struct ldx_namespace *ldx_namespace_of_id(long id) {
+  struct ldx_namespace *ns = &ldx_self.base;
+  while (ns && ns->id != id)
+    ns = __atomic_load_n(&ns->next, __ATOMIC_ACQUIRE);
+  return ns;
+}
+
+static long free_id(void) {
+  long id = 1;
+  while (ldx_namespace_of_id(id))
+    id++;
+  return id;
+}
+
+/* The debugger's list is in order of ids; a reader that knows one namespace only stops at the base one. */
+static void publish(struct ldx_namespace *ns) {
+  struct ldx_r_debug *d = &ldx_self.r_debug;
+  struct ldx_namespace *before = ldx_namespace_of_id(ns->id - 1), **link = &ldx_self.base.next;
+  while (*link && (*link)->id > ns->id) /* the youngest first: at exit they go in that order */
+    link = &(*link)->next;
+  ns->next = *link;
+  __atomic_store_n(link, ns, __ATOMIC_RELEASE);
+  if (before)
+    d = before->debug;
+  ns->debug->r_next = d->r_next;
+  __atomic_store_n(&d->r_next, ns->debug, __ATOMIC_RELEASE);
+  ldx_self.r_debug.r_version = LDX_R_DEBUG_CHAINED;
+}
+
+struct ldx_namespace *ldx_namespace_new(bool isolated) {
+  struct space *s = ldx_new(sizeof *s);
+  if (!s)
+    return NULL;
+  s->unique.heap = &ldx_self.heap;
+  if (ldx_self.lock.process)
+    ldx_rlock_watch(&s->unique.lock, &ldx_self.generation);
+  ldx_r_debug_init(&s->debug, ldx_self.r_debug.r_ldbase);
+  s->debug.r_version = LDX_R_DEBUG_CHAINED;
+  s->ns = (struct ldx_namespace){.id = free_id(), .unique = &s->unique, .debug = &s->debug, .isolated = isolated};
+  publish(&s->ns);
+  return &s->ns;
+}
+
+void ldx_namespace_drop_empty(struct ldx_namespace *ns) {
+  if (ns == &ldx_self.base || ns->count)
+    return;
+  struct ldx_namespace **link = &ldx_self.base.next;
+  while (*link != ns)
+    link = &(*link)->next;
+  struct ldx_r_debug *d = &ldx_self.r_debug;
+  while (d->r_next != ns->debug)
+    d = d->r_next;
+  __atomic_store_n(link, ns->next, __ATOMIC_RELEASE);
+  __atomic_store_n(&d->r_next, ns->debug->r_next, __ATOMIC_RELEASE);
+  glibc_sync_namespace(&ldx_self.glibc, ns);
+  ldx_delete(ns->unique->at);
+  ldx_retire_block(ns->global.list);
+  ldx_retire_block((char *)ns - offsetof(struct space, ns));
+}
+
+/* The libraries of one libc belong together: they know each other's insides. */
+static bool is_libc_group(const struct ldx_object *o) {
+  static const char *const names[] = {
+      "libc.so.6",      "libpthread.so.0", "libdl.so.2",           "librt.so.1",
+      "libutil.so.1",   "libanl.so.1",     "libBrokenLocale.so.1", "libc_malloc_debug.so.0",
+      "libresolv.so.2", "libnsl.so.1",     "libthread_db.so.1"};
+  for (size_t i = 0; o->soname && i < LDX_COUNT(names); i++)
+    if (!strcmp(o->soname, names[i]))
+      return ldx_self.glibc.profile != NULL;
+  return false;
+}
+
+static bool is_unique(const struct ldx_object *o) { return o->dyn.gnu_flags_1 & LDX_DF_GNU_1_UNIQUE; }
+
+/* The object that dlmopen names, not one that it needs. */
+static bool is_request(const struct ldx_load *l) { return !l->root; }
+
+bool ldx_is_shared(const struct ldx_load *l, const struct ldx_object *o) {
+  if (l->ns == &ldx_self.base || o->real)
+    return false;
+  if (o == ldx_self.support || (is_request(l) && (l->mode & LDX_RTLD_SHARED)))
+    return true;
+  if (l->ns->isolated || (l->mode & LDX_RTLD_ISOLATE))
+    return false;
+  return is_unique(o) || is_libc_group(o);
+}
+
+bool ldx_check_demotion(struct ldx_load *l, const struct ldx_object *o) {
+  bool shared = (l->mode & LDX_RTLD_SHARED) || (l->explicit_ns && is_unique(o));
+  if (!is_request(l) || o->real || o->pending || l->ns == &ldx_self.base || (l->mode & LDX_RTLD_ISOLATE) || !shared)
+    return true;
+  return ldx_fail(l->diag, LDX_DIAG_LOAD, EEXIST, ldx_display_name(o),
+                  "existing object cannot be demoted to a proxy");
+}
+
+/* Programs read a handle as the link map it is: a proxy tells all that its real object tells. */
+static void copy_facts(struct ldx_object *p, struct ldx_object *real) {
+  p->real = real;
+  p->map.l_addr = real->map.l_addr;
+  p->map.l_ld = real->map.l_ld;
+  p->soname = real->soname;
+  p->dev = real->dev;
+  p->ino = real->ino;
+  p->phdrs = real->phdrs;
+  p->image = real->image;
+  p->dyn = real->dyn;
+  p->map_start = real->map_start;
+  p->map_end = real->map_end;
+  p->entry = real->entry;
+  p->tls = real->tls;
+  p->tls.descriptors = NULL;
+  p->ld_readonly = real->ld_readonly;
+  p->relocated = p->init_called = p->fini_called = p->deps_done = true;
+}
+
+static struct ldx_object *new_proxy(struct ldx_load *l, struct ldx_object *real, const char *name) {
+  struct ldx_object *p = ldx_new_object(real->kind, real->map.l_name);
+  bool ok = p && ldx_object_add_name(&ldx_self.heap, p, name);
+  if (ok) {
+    copy_facts(p, real);
+    p->ns = l->ns;
+    p->pending = p->dlopened = true;
+    ok = ldx_list_add(&ldx_self.heap, &l->fresh, p);
+  }
+  if (ok)
+    return p;
+  if (p)
+    ldx_object_free(&ldx_self.heap, p);
+  ldx_fail(l->diag, LDX_DIAG_LOAD, ENOMEM, name, "cannot create shared object descriptor");
+  return NULL;
+}
+
+static struct ldx_load base_load(const struct ldx_load *l) {
+  return (struct ldx_load){.ns = &ldx_self.base,
+                           .diag = l->diag,
+                           .mode = l->mode & (RTLD_LAZY | RTLD_NOW),
+                           .lazy = l->lazy,
+                           .tls_used_before = ldx_self.tls.static_used};
+}
+
+static bool discover(struct ldx_load *l) { return ldx_load_dependencies(l, l->root, NULL, 0); }
+
+/* A load within a load: it is committed by itself, and taken back when the outer one fails. */
+static bool run_in_base(struct ldx_load *l, struct ldx_load *b) {
+  ldx_r_debug_state(ldx_self.base.debug, LDX_RT_ADD);
+  bool ok = ldx_run_load(b, discover) && (ldx_list_add(&ldx_self.heap, &l->shared, b->root) ||
+                                          ldx_fail(l->diag, LDX_DIAG_LOAD, ENOMEM, "", "cannot allocate memory"));
+  ldx_r_debug_state(ldx_self.base.debug, LDX_RT_CONSISTENT);
+  l->tls_used_before = ldx_self.tls.static_used; /* what the inner load took stays taken */
+  return ok;
+}
+
+struct ldx_object *ldx_share_named(struct ldx_load *l, const char *name) {
+  struct ldx_load b = base_load(l);
+  struct ldx_object *o = l->ns == &ldx_self.base ? NULL : ldx_find_loaded(&b, name);
+  return o && ldx_is_shared(l, o) ? new_proxy(l, o, name) : NULL;
+}
+
+struct ldx_object *ldx_share_file(struct ldx_load *l, const struct stat *st, const char *name) {
+  struct ldx_load b = base_load(l);
+  struct ldx_object *o = l->ns == &ldx_self.base ? NULL : ldx_find_file(&b, st);
+  return o && ldx_is_shared(l, o) ? new_proxy(l, o, name) : NULL;
+}
+
+struct ldx_object *ldx_share_mapped(struct ldx_load *l, struct ldx_object *o, const char *name) {
+  struct ldx_load b = base_load(l);
+  b.root = o;
+  if (!ldx_enter_load(&b, o, name, NULL)) {
+    ldx_load_discard(&b);
+    return NULL;
+  }
+  return run_in_base(l, &b) ? new_proxy(l, o, name) : NULL;
+}
+
+bool ldx_root_proxy(struct ldx_load *l) {
+  struct ldx_object *p = l->root, *real = p->real;
+  if (!real->searchlist.list) { /* it came in as somebody's dependency */
+    struct ldx_load b = base_load(l);
+    b.root = real;
+    if (!run_in_base(l, &b))
+      return false;
+  }
+  const struct ldx_scope_list *s = real->searchlist.list;
+  size_t size = sizeof *s + s->count * sizeof s->at[0];
+  p->searchlist.list = ldx_new(size);
+  return p->searchlist.list ? memcpy(p->searchlist.list, s, size) != NULL
+                            : ldx_fail(l->diag, LDX_DIAG_LOAD, ENOMEM, "", "cannot allocate memory");
+}
+
+void ldx_keep_shared(struct ldx_load *l) {
+  for (uint32_t i = 0; i < l->fresh.count; i++)
+    if (l->fresh.at[i]->real)
+      l->fresh.at[i]->real->nodelete = true;
+}
