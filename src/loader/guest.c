@@ -5,7 +5,6 @@
 #include <string.h>
 #include <sys/mman.h>
 
-#include "base/print.h"
 #include "base/sys.h"
 #include "loader/dl.h"
 #include "loader/error.h"
@@ -37,7 +36,7 @@ static bool choose_libc(struct ldx_load *l) {
   if (!libc)
     return true;
   if (!ld || !glibc_choose(&ldx_self.glibc, ld, libc))
-    ldx_hand_over("this build of glibc is not known to ldx");
+    ldx_hand_over_libc(libc, ld);
   libc->is_libc = true;
   ldx_self.support = ld;
   l->ns->libc = libc;
@@ -184,25 +183,4 @@ bool ldx_settle_libc(struct ldx_load *l) {
   /* Images may hold pointers that only now have their values. */
   ldx_tls_init_thread(&ldx_self.tls, (void *)ldx_thread_pointer());
   return true;
-}
-
-_Noreturn void ldx_hand_over(const char *why) {
-  const struct ldx_args *a = &ldx_self.args;
-  const char *interp = ldx_self.guest_interp;
-  if (ldx_self.options.strict || !interp)
-    ldx_die_text("%s: %s", ldx_self.program_name, why);
-  ldx_print(2, "ldx: %s: %s: handing over to %s\n", ldx_self.program_name, why, interp);
-  char **argv = ldx_new(((size_t)a->argc + 5) * sizeof *argv);
-  const char *path = ldx_self.program_path;
-  size_t n = 0;
-  if (argv) {
-    argv[n++] = (char *)interp;
-    argv[n++] = (char *)"--argv0";
-    argv[n++] = a->argv[0] ? a->argv[0] : (char *)path;
-    argv[n++] = (char *)path;
-    for (int i = 1; i < a->argc; i++)
-      argv[n++] = a->argv[i];
-    LDX_SYS(SYS_execve, interp, argv, a->envp, 0, 0, 0);
-  }
-  ldx_die_text("%s: cannot run %s", ldx_self.program_name, interp);
 }

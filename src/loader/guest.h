@@ -12,6 +12,8 @@ bool ldx_is_foreign(const struct ldx_object *program);
 
 /* Runs the program by its own interpreter instead; with --strict: refuses. */
 _Noreturn void ldx_hand_over(const char *why);
+/* For a libc that ldx does not know: by that libc's own loader. */
+_Noreturn void ldx_hand_over_libc(const struct ldx_object *libc, const struct ldx_object *ld);
 
 /* 0: read-only; 1: not; 2: belongs to no object, or lies between its segments. */
 int ldx_guest_readonly_area(const void *start, size_t size);

@@ -1,0 +1,90 @@
+/* Running a program by the loader of its own libc, where ldx does not know that libc. */
+#include <string.h>
+#include <sys/stat.h>
+
+#include "base/print.h"
+#include "base/sys.h"
+#include "loader/guest.h"
+#include "loader/load.h"
+
+enum { MOST_WORDS = 16 }; /* in front of the program */
+
+struct words {
+  char *at[MOST_WORDS];
+  size_t count;
+};
+
+static void add(struct words *w, const char *word) { w->at[w->count++] = (char *)word; }
+
+static void add_option(struct words *w, const char *name, const char *value) {
+  if (!value)
+    return;
+  add(w, name);
+  add(w, value);
+}
+
+/* What the user told ldx goes on to the other loader. */
+static void add_options(struct words *w) {
+  const struct ldx_library_search *s = &ldx_self.search;
+  if (s->library_path_source && *s->library_path_source == '-')
+    add_option(w, "--library-path", s->library_path);
+  add_option(w, "--inhibit-rpath", s->inhibit_rpath);
+  add_option(w, "--preload", ldx_self.options.preload_option);
+  if (s->inhibit_cache)
+    add(w, "--inhibit-cache");
+}
+
+_Noreturn static void hand_over(const char *why, const char *interp, bool takes_argv0) {
+  const struct ldx_args *a = &ldx_self.args;
+  const char *path = ldx_self.program_path;
+  if (ldx_self.options.strict || !interp)
+    ldx_die_text("%s: %s", ldx_self.program_name, why);
+  ldx_print(2, "ldx: %s: %s: handing over to %s\n", ldx_self.program_name, why, interp);
+  struct words w = {.count = 0};
+  add(&w, interp);
+  add_options(&w);
+  if (takes_argv0)
+    add_option(&w, "--argv0", a->argv[0]);
+  add(&w, path);
+  size_t rest = a->argc > 0 ? (size_t)a->argc - 1 : 0;
+  char **argv = ldx_new((w.count + rest + 1) * sizeof *argv);
+  if (argv) {
+    memcpy(argv, w.at, w.count * sizeof *argv);
+    memcpy(argv + w.count, a->argv + 1, rest * sizeof *argv);
+    LDX_SYS(SYS_execve, interp, argv, a->envp, 0, 0, 0);
+  }
+  ldx_die_text("%s: cannot run %s", ldx_self.program_name, interp);
+}
+
+_Noreturn void ldx_hand_over(const char *why) { hand_over(why, ldx_self.guest_interp, true); }
+
+static bool is_file_of(const char *path, const struct ldx_object *o) {
+  struct stat st;
+  return path && !ldx_sys_failed(sys_stat(path, &st)) && st.st_dev == o->dev && st.st_ino == o->ino;
+}
+
+/* libc and its loader belong together: when the program names another one, the one that stands beside libc. */
+static const char *loader_of(const struct ldx_object *libc, const struct ldx_object *ld) {
+  const char *named = ldx_self.guest_interp, *end = strrchr(libc->map.l_name, '/');
+  if (!ld || !end || is_file_of(named, ld))
+    return named;
+  size_t folder = (size_t)(end + 1 - libc->map.l_name);
+  char *path = ldx_new(folder + strlen(ld->soname) + 1);
+  if (!path)
+    return named;
+  memcpy(path, libc->map.l_name, folder);
+  memcpy(path + folder, ld->soname, strlen(ld->soname));
+  return is_file_of(path, ld) ? path : named;
+}
+
+static bool defines_version(const struct ldx_object *o, const char *version) {
+  for (uint32_t i = 0; i < o->version_count; i++)
+    if (o->versions[i].name && !o->versions[i].file && !strcmp(o->versions[i].name, version))
+      return true;
+  return false;
+}
+
+_Noreturn void ldx_hand_over_libc(const struct ldx_object *libc, const struct ldx_object *ld) {
+  /* ld.so takes --argv0 since 2.33 */
+  hand_over("this build of glibc is not known to ldx", loader_of(libc, ld), defines_version(libc, "GLIBC_2.33"));
+}
