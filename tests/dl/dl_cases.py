@@ -1,6 +1,6 @@
 """The dl functions: opening, closing, looking up, asking, failing; each in more ways than a program would think of."""
 
-from harness import Case, Rewrite
+from harness import Case, Outcome, Rewrite
 
 # Unwinders throw their caches away when these counters change.
 UNTOUCHED = Rewrite(r"open that fails: adds \+[01], subs \+[01]", "open that fails", "the system loader counts what it takes back; ldx never adds it")
@@ -65,8 +65,11 @@ def steps(name, libraries, *words, program='steps', **more):
 
 ENDS = './libdl-ends.so'
 ACTS = {'opens': 'a', 'opens-late': 'a', 'opens-in-both': 'a b', 'opens-and-closes': 'a b', 'opens-global': 'a', 'opens-itself': '',
-        'closes-itself': '', 'opens-itself-late': '', 'finds-itself-late': '', 'opens-missing': '', 'opens-program': '', 'registers': 'a',
-        'registers-late': '', 'makes-thread': '', 'exits': '', 'exits-late': ''}
+        'closes-itself': '', 'opens-missing': '', 'opens-program': '', 'registers': 'a',
+        'registers-late': '', 'makes-thread': '', 'forks': 'a', 'exits': '', 'exits-late': ''}
+OPENS_LATE, FINDS_LATE = './libdl-opens-itself-late.so', './libdl-finds-itself-late.so'
+DANGLING = 'the system loader gives a handle of what it is about to unmap'
+AGAIN = 'the system loader runs the constructors of what it is finalising again'
 DEEP = 'deep1 deep2 deep3 deep4 deep5 deep6'
 
 ENDING = [
@@ -85,6 +88,28 @@ ENDING = [
     steps('ends-linked-exit', 'ends', '?register_all', '?leave', program='steps-ends'),
     case('exit-handlers', ['exit-main'], 'ends a b'),
     case('exit-handlers-before-library', ['exit-main', 'reverse'], 'ends a b'),
+] + [
+    # What is being finalised has gone already for those that ask for it: they get a copy of their own, or nothing.
+    steps('act-opens-itself-late', 'opens-itself-late', f'+{OPENS_LATE}', '@', f'-{OPENS_LATE}', '@', reason=DANGLING, expect=Outcome(0,
+          f'''{OPENS_LATE}: +opens_itself_late /opens_itself_late ok
+loaded: (program) linux-vdso.so.1 libc.so.6 libdl-opens-itself-late.so
+close {OPENS_LATE}: -opens_itself_late +opens_itself_late /opens_itself_late (opens_itself_late opens libdl-opens-itself-late.so: ok) \\opens_itself_late 0 
+loaded: (program) linux-vdso.so.1 libc.so.6 libdl-opens-itself-late.so
+exit:
+ -opens_itself_late (opens_itself_late opens libdl-opens-itself-late.so: ok) \\opens_itself_late''', '')),
+    steps('act-finds-itself-late', 'finds-itself-late', f'+{FINDS_LATE}', f'-{FINDS_LATE}', '@', reason=DANGLING, expect=Outcome(0,
+          f'''{FINDS_LATE}: +finds_itself_late /finds_itself_late ok
+close {FINDS_LATE}: -finds_itself_late (finds_itself_late opens libdl-finds-itself-late.so: (no error)) \\finds_itself_late 0 
+loaded: (program) linux-vdso.so.1 libc.so.6
+exit:
+''', '')),
+] + [
+    steps('act-opens-itself-late-preloaded', 'opens-itself-late', env={'LD_PRELOAD': OPENS_LATE}, reason=AGAIN, expect=Outcome(0, '''\
+ +opens_itself_late /opens_itself_lateexit:
+ -opens_itself_late (opens_itself_late opens libdl-opens-itself-late.so: ok) \\opens_itself_late''', '')),
+    steps('act-finds-itself-late-preloaded', 'finds-itself-late', env={'LD_PRELOAD': FINDS_LATE}, reason=AGAIN, expect=Outcome(0, '''\
+ +finds_itself_late /finds_itself_lateexit:
+ -finds_itself_late (finds_itself_late opens libdl-finds-itself-late.so: ok) \\finds_itself_late''', '')),
 ] + [
     steps(f'act-{name}', f'{name} {more}', f'+./libdl-{name}.so', '@', f'-./libdl-{name}.so', '@', f'+G./libdl-{name}.so', '@')
     for name, more in ACTS.items()
@@ -141,4 +166,24 @@ CALLING = [
          env={'LD_LIBRARY_PATH': 'p'}),
 ]
 
-CASES = OPENING + CLOSING + ENDING + ASKING + CALLING
+FILTERS = [
+    steps(f'filter-{name}{mode}', f'{name} {libraries}', f'+{mode}./libdl-{name}.so', '@', f'./libdl-{name}.so:sieved', f'./libdl-{name}.so:only_filter',
+          f'./libdl-{name}.so:only_filtee', '?sieved', f'-./libdl-{name}.so', '@')
+    for mode in ('', 'G') for name, libraries in (('filter', 'filtee'), ('auxiliary', 'filtee'), ('auxiliary2', 'filtee'))
+] + [
+    steps(f'filter-{name}-alone', name, f'+./libdl-{name}.so', '@', f'+G./libdl-{name}.so') for name in ('filter', 'auxiliary', 'auxiliary2')
+] + [
+    steps('filter-filtee-first', 'filter filtee', '+./libdl-filtee.so', '+./libdl-filter.so', './libdl-filter.so:sieved', '-./libdl-filtee.so', '@',
+          './libdl-filter.so:only_filtee', '-./libdl-filter.so', '@'),
+]
+
+THREADS = [
+    case('race', ['race'] + ['./libdl-race.so'] * 6, 'race'),
+    case('race-by-other-names', ['race', './libdl-race.so', '././libdl-race.so', './libdl-race.so', './/libdl-race.so'], 'race'),
+    case('race-crossed', ['race', './libdl-race-x.so', './libdl-race-y.so'], 'race-x race-y'),
+    case('race-crossed-by-many', ['race'] + ['./libdl-race-x.so', './libdl-race-y.so', './libdl-race.so'] * 2, 'race-x race-y race'),
+    case('pins', ['pins'], 'pins a'),
+    case('pins-main-thread', ['pins', 'main'], 'pins a'),
+]
+
+CASES = OPENING + CLOSING + ENDING + ASKING + CALLING + FILTERS + THREADS

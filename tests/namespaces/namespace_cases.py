@@ -56,6 +56,7 @@ PLAIN += [
     same('isolated-preloaded', 'isolated', env={'LD_PRELOAD': './libns-two.so'}),
     same('exceptions', 'spread', use='libns-spread.so'),
     same('exceptions-isolated', 'spread', 'isolated', use='libns-spread.so'),
+    same('nested', 'nested', use='libns-nested.so'),
     same('ending', 'ending', './libns-top.so', env=TELL),
 ]
 
@@ -67,6 +68,7 @@ OWN = [
     held('globals', 'globals'),
     held('walks', 'walks'),
     held('threads', 'threads'),
+    held('sharing', 'sharing', setup='ln -s libns-top.so link.so'),
     Case('namespaces.ending-shared', ['./ending', './libns-top.so', 'shared'], use=f'ending {LIBRARIES}', env=TELL, reason=BETTER,
          expect=Outcome(0, 'open: +two +top\nopen:\nopen:\nbase: 1\nclose: 0\nclose: 0\nclose in the base: 0\nexit: -top -two', '')),
     Case('namespaces.ending-unique', ['./ending', './libns-top-unique.so'], use=f'ending {LIBRARIES}', env=TELL, reason=BETTER,
