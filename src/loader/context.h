@@ -32,7 +32,7 @@ enum {
 
 #define LDX_DEFAULT_INTERP "/lib64/ld-linux-x86-64.so.2"
 #define LDX_MUSL_INTERP "/lib/ld-musl-x86_64.so.1"
-enum { LDX_SEED_SIZE = 512 * 1024 };
+enum { LDX_SEED_SIZE = 512 * 1024, LDX_MAIN_TLS = 1024 * 1024 };
 
 /* LDX_LIST is --list, LDX_TRACE what LD_TRACE_LOADED_OBJECTS asks for. */
 enum ldx_mode { LDX_RUN, LDX_LIST, LDX_TRACE, LDX_VERIFY, LDX_TUNABLES };
@@ -69,6 +69,7 @@ struct ldx_options {
   uint32_t debug; /* LDX_DEBUG_* */
   int debug_fd;
   const char *tunables; /* GLIBC_TUNABLES */
+  size_t static_tls;    /* bytes for libraries that come when threads are there; 0: the usual */
 };
 
 struct ldx_index_entry {
@@ -144,11 +145,14 @@ struct ldx_process {
   const char *guest_interp; /* the interpreter that belongs to the program's libc */
   const char *exe_path;     /* what /proc/self/exe should name (command mode) */
   uintptr_t exe_real[LDX_EXE_WRAPPERS];
+  uintptr_t create_thread; /* libc's own pthread_create */
+  bool threaded;           /* the program has made a thread */
   struct ldx_catcher *startup_catcher;
   struct ldx_error_state startup_error; /* of threads without a record */
   struct ldx_statistics statistics;
   struct ldx_handoff handoff;
-  _Alignas(64) char seed[LDX_SEED_SIZE]; /* the heap's first memory: untouched pages cost nothing */
+  _Alignas(64) char main_tls[LDX_MAIN_TLS]; /* of the main thread: static TLS, then its control block */
+  _Alignas(64) char seed[LDX_SEED_SIZE];    /* the heap's first memory: untouched pages cost nothing */
 };
 
 extern struct ldx_process ldx_self;

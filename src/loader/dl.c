@@ -354,54 +354,6 @@ struct ldx_object *ldx_guest_lookup(const char *name, struct ldx_object *from, c
   return NULL;
 }
 
-void *ldx_tls_get_addr(const struct ldx_tls_index *ti) {
-  const union ldx_dtv *dtv = ldx_thread_dtv();
-  if (__builtin_expect(dtv[0].counter == ldx_self.tls.generation, 1)) {
-    void *p = dtv[ti->module].pointer.val;
-    if (__builtin_expect(p != LDX_TLS_UNALLOCATED, 1))
-      return (char *)p + ti->offset;
-  }
-  return ldx_tls_get_addr_slow(ti);
-}
-
-void *ldx_tls_get_addr_slow(const struct ldx_tls_index *ti) {
-  void *p = ldx_tls_address(&ldx_self.tls, ti->module, false);
-  if (!p)
-    ldx_die_text("%s: cannot allocate memory for thread-local data: ABORT", ldx_self.program_name);
-  return (char *)p + ti->offset;
-}
-
-/* _dl_tls_get_addr_soft(link_map): the block, or NULL when the thread has none yet. */
-void *ldx_guest_tls_soft(struct ldx_object *o) {
-  return o->tls.modid ? ldx_tls_address(&ldx_self.tls, o->tls.modid, true) : NULL;
-}
-
-void ldx_tls_static_info(size_t *size, size_t *align) {
-  *size = ldx_self.tls.static_size;
-  *align = ldx_self.tls.static_align;
-}
-
-void *ldx_allocate_tls(void *tcb) {
-  ldx_watch_forks();
-  void *raw = NULL, *p = tcb ? tcb : ldx_tls_new_storage(&ldx_self.tls, &raw);
-  if (!p || !ldx_tls_new_dtv(&ldx_self.tls, p)) {
-    ldx_delete(raw);
-    return NULL;
-  }
-  ldx_dtv_thread(ldx_tls_dtv_of(p))->raw = raw;
-  ldx_tls_init_thread(&ldx_self.tls, p);
-  return p;
-}
-
-void *ldx_allocate_tls_init(void *tcb, bool main_thread) {
-  (void)main_thread;
-  if (tcb)
-    ldx_tls_init_thread(&ldx_self.tls, tcb);
-  return tcb;
-}
-
-void ldx_deallocate_tls(void *tcb, bool dealloc_tcb) { ldx_tls_free_thread(&ldx_self.tls, tcb, dealloc_tcb); }
-
 /* The lazy-binding stub comes here. */
 uintptr_t ldx_bind_lazy(struct ldx_object *o, uint64_t index) {
   struct ldx_diag d = {.heap = &ldx_self.heap};

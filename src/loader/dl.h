@@ -36,16 +36,7 @@ struct ldx_guest_version {
 struct ldx_object *ldx_guest_lookup(const char *name, struct ldx_object *from, const Elf64_Sym **ref,
                                     struct ldx_scope_slot **scope, const struct ldx_guest_version *version,
                                     int type_class, int flags, struct ldx_object *skip);
-void *ldx_guest_tls_soft(struct ldx_object *o);
 int ldx_guest_serinfo(struct ldx_object *o, void *info, bool counting);
-
-/* Thread-local storage. */
-void *ldx_tls_get_addr(const struct ldx_tls_index *ti);
-void *ldx_tls_get_addr_slow(const struct ldx_tls_index *ti);
-void ldx_tls_static_info(size_t *size, size_t *align);
-void *ldx_allocate_tls(void *tcb);
-void *ldx_allocate_tls_init(void *tcb, bool main_thread);
-void ldx_deallocate_tls(void *tcb, bool dealloc_tcb);
 
 /* From stubs.S. */
 uintptr_t ldx_bind_lazy(struct ldx_object *o, uint64_t index);

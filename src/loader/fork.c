@@ -28,8 +28,10 @@ static void repair_threads(uintptr_t self) {
   for (struct ldx_thread *th = ldx_self.tls.threads; th; th = th->next) {
     th->prev = before; /* a list is linked forwards first */
     before = th;
-    if (th->tcb != self)
+    if (th->tcb != self) {
       th->reader_epoch = 0;
+      th->creating = 0;
+    }
   }
   ldx_rlock_leave(&ldx_self.tls.lock);
   ldx_self.anonymous_readers = 0;

@@ -9,6 +9,7 @@
 #include "loader/dl.h"
 #include "loader/error.h"
 #include "loader/relay.h"
+#include "loader/threads.h"
 #include "loader/trace.h"
 
 enum { TCB_ALIGN = 64, TCB_SIZE_WITHOUT_LIBC = 2368, PROT_GROWSDOWN_ = 0x01000000 };
@@ -127,14 +128,12 @@ static struct glibc_process describe(bool exec_stack) {
 }
 
 static char *new_main_thread(void) {
-  void *raw;
-  char *tcb = ldx_tls_new_storage(&ldx_self.tls, &raw);
-  if (!tcb || !ldx_tls_new_dtv(&ldx_self.tls, tcb))
+  char *tcb = ldx_new_main_tls();
+  if (!tcb)
     return NULL;
   *(char **)(tcb + LDX_TCB_SELF) = tcb;
   *(char **)(tcb + LDX_TCB_SELF2) = tcb;
-  ldx_tls_init_thread(&ldx_self.tls, tcb);
-  return tcb;
+  return ldx_tls_init_thread(&ldx_self.tls, tcb) ? tcb : NULL;
 }
 
 /* Resolvers of libc call through these already. */
@@ -180,7 +179,7 @@ bool ldx_settle_libc(struct ldx_load *l) {
   (void)l;
   if (ldx_self.glibc.profile)
     glibc_settle(&ldx_self.glibc, ldx_self.args.auxv.minsigstksz);
+  ldx_choose_tls_memory();
   /* Images may hold pointers that only now have their values. */
-  ldx_tls_init_thread(&ldx_self.tls, (void *)ldx_thread_pointer());
-  return true;
+  return ldx_tls_init_thread(&ldx_self.tls, (void *)ldx_thread_pointer());
 }

@@ -124,7 +124,8 @@ void ldx_read_environment(struct ldx_args *a, struct ldx_options *o, struct ldx_
   o->list_verbose = set_and_not_empty(a, "LD_VERBOSE");
   o->list_warn = set_and_not_empty(a, "LD_WARN");
   o->tunables = ldx_getenv(a, "GLIBC_TUNABLES");
-  const char *mask = ldx_getenv(a, "LD_HWCAP_MASK");
+  const char *mask = ldx_getenv(a, "LD_HWCAP_MASK"), *static_tls = ldx_getenv(a, "LDX_STATIC_TLS");
+  o->static_tls = static_tls && !a->auxv.secure ? read_number(static_tls) : 0;
   s->hwcap_mask_set = mask;
   s->hwcap_mask = mask ? read_number(mask) : 0;
   read_debug(a, o);
@@ -165,7 +166,7 @@ static int match(const struct option *op, char **argv, struct ldx_options *o) {
 
 int ldx_read_arguments(struct ldx_args *a, struct ldx_options *o, struct ldx_library_search *s) {
   bool help = false, version = false, diagnostics = false;
-  const char *path = NULL, *audit = NULL;
+  const char *path = NULL, *audit = NULL, *static_tls = NULL;
   const struct option options[] = {
       {"--list", NULL, NULL, LDX_LIST},
       {"--verify", NULL, NULL, LDX_VERIFY},
@@ -177,6 +178,7 @@ int ldx_read_arguments(struct ldx_args *a, struct ldx_options *o, struct ldx_lib
       {"--audit", &audit, NULL, 0},
       {"--preload", &o->preload_option, NULL, 0},
       {"--argv0", &o->argv0, NULL, 0},
+      {"--static-tls", &static_tls, NULL, 0},
       {"--strict", NULL, &o->strict, 0},
       {"--list-tunables", NULL, NULL, LDX_TUNABLES},
       {"--list-diagnostics", NULL, &diagnostics, 0},
@@ -196,6 +198,8 @@ int ldx_read_arguments(struct ldx_args *a, struct ldx_options *o, struct ldx_lib
       ldx_die_text("unrecognized option '%s'; see ldx --help", a->argv[i]);
     i += used;
   }
+  if (static_tls)
+    o->static_tls = read_number(static_tls);
   if (path) {
     s->library_path = path;
     s->library_path_source = "--library-path";

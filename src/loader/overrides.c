@@ -6,6 +6,7 @@
 #include "loader/error.h"
 #include "loader/exe.h"
 #include "loader/load.h"
+#include "loader/threads.h"
 
 #define REPLACE(name, function)                                                                                      \
   { name, sizeof(name) - 1, function }
@@ -61,7 +62,7 @@ uintptr_t ldx_own_function(const char *name) {
 }
 
 static bool is_guest_library(const struct ldx_object *o) {
-  static const char *const names[] = {"libc.so.6", "ld-linux-x86-64.so.2", "libdl.so.2"};
+  static const char *const names[] = {"libc.so.6", "ld-linux-x86-64.so.2", "libdl.so.2", "libpthread.so.0"};
   for (size_t i = 0; o->soname && i < LDX_COUNT(names); i++)
     if (!strcmp(o->soname, names[i]))
       return true;
@@ -93,6 +94,10 @@ static bool may_be_loaders(const char *name) {
 uintptr_t ldx_override(struct ldx_object *definer, const Elf64_Sym *sym) {
   const char *name = elf_symbol_name(&definer->dyn.sym, sym);
   uintptr_t f = may_be_loaders(name) ? loader_function(name, strlen(name)) : 0;
+  if (name[0] == 'p' && !strcmp(name, "pthread_create") && definer->ns == &ldx_self.base) {
+    ldx_self.create_thread = ldx_symbol_address(definer, sym);
+    return (uintptr_t)ldx_pthread_create;
+  }
   if (f || !ldx_self.options.command || definer != ldx_self.base.libc || !is_default_version(definer, sym))
     return f;
   return ldx_exe_wrapper(name, definer->map.l_addr + sym->st_value);

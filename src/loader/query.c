@@ -7,6 +7,7 @@
 #include "loader/dl.h"
 #include "loader/error.h"
 #include "loader/namespaces.h"
+#include "loader/threads.h"
 
 struct dl_info { /* Dl_info */
   const char *fname;

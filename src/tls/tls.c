@@ -2,6 +2,8 @@
 
 #include <string.h>
 
+#include "base/sys.h"
+
 enum { DTV_SPARE = 14, SLOT_SPARE = 62 };
 
 static bool grow_slots(struct ldx_tls *t) {
@@ -43,7 +45,16 @@ bool ldx_tls_add_module(struct ldx_tls *t, struct ldx_object *o) {
 
 void ldx_tls_publish(struct ldx_tls *t) { __atomic_store_n(&t->generation, t->generation + 1, __ATOMIC_RELEASE); }
 
-/* Static space is given back only when it is the last that was taken. */
+/* Static space behind the last module in use is free again. */
+static void shrink_static(struct ldx_tls *t) {
+  t->static_used = t->static_floor;
+  for (size_t i = 1; i <= t->max_module; i++) {
+    const struct ldx_object *o = t->slots->at[i].object;
+    if (o && o->tls.offset > 0 && (size_t)o->tls.offset > t->static_used)
+      t->static_used = (size_t)o->tls.offset;
+  }
+}
+
 void ldx_tls_drop_module(struct ldx_tls *t, struct ldx_object *o) {
   if (!o->tls.modid)
     return;
@@ -53,8 +64,8 @@ void ldx_tls_drop_module(struct ldx_tls *t, struct ldx_object *o) {
   if (o->tls.modid == t->max_module)
     while (t->max_module && !t->slots->at[t->max_module].object)
       t->max_module--;
-  if (o->tls.offset > 0 && (size_t)o->tls.offset == t->static_used)
-    t->static_used -= o->tls.memsz;
+  if (o->tls.offset > 0)
+    shrink_static(t);
   ldx_rlock_leave(&t->lock);
 }
 
@@ -64,8 +75,13 @@ static size_t place(const struct ldx_tls_segment *s, size_t used) {
   return ldx_align_up(used + s->memsz - first, align) + first;
 }
 
+static size_t size_for(const struct ldx_tls *t, size_t used) {
+  return ldx_align_up(used, t->static_align) + t->tcb_size;
+}
+
 static void fix_size(struct ldx_tls *t) {
-  t->static_size = ldx_align_up(t->static_used + t->surplus, t->static_align) + t->tcb_size;
+  t->least_size = t->static_size = size_for(t, t->static_used + t->surplus);
+  t->static_floor = t->static_used;
 }
 
 void ldx_tls_layout(struct ldx_tls *t, size_t tcb_size, size_t tcb_align) {
@@ -90,7 +106,6 @@ void ldx_tls_layout(struct ldx_tls *t, size_t tcb_size, size_t tcb_align) {
     s->offset = (int64_t)off;
   }
   fix_size(t);
-  t->started = true;
 }
 
 size_t ldx_tls_reserve(struct ldx_tls *t, size_t size, size_t align) {
@@ -101,20 +116,99 @@ size_t ldx_tls_reserve(struct ldx_tls *t, size_t size, size_t align) {
   return t->static_used;
 }
 
+/* How far below the thread pointer every thread has room, and each that is made from now on can have. */
+static size_t common_room(const struct ldx_tls *t) {
+  size_t room = t->resize ? SIZE_MAX : t->static_size - t->tcb_size;
+  for (const struct ldx_thread *th = t->threads; th; th = th->next)
+    if (th->room < room)
+      room = th->room;
+  return room;
+}
+
+static bool any_creating(const struct ldx_tls *t) {
+  for (const struct ldx_thread *th = t->threads; th; th = th->next)
+    if (th->creating)
+      return true;
+  return false;
+}
+
+static void let_others(struct ldx_tls *t) {
+  ldx_rlock_leave(&t->lock);
+  LDX_SYS(SYS_sched_yield, 0, 0, 0, 0, 0, 0);
+  ldx_rlock_enter(&t->lock);
+}
+
+/* While a thread is being made its libc counts on the size it was told. */
+static void wait_for_creators(struct ldx_tls *t) {
+  while (any_creating(t))
+    let_others(t);
+}
+
+static bool change_size(struct ldx_tls *t, size_t size) {
+  if (!t->resize || !t->resize(size))
+    return false;
+  t->static_size = size;
+  return true;
+}
+
+size_t ldx_tls_small_size(const struct ldx_tls *t) { return size_for(t, t->static_used); }
+
+void ldx_tls_enlarge(struct ldx_tls *t, size_t surplus) {
+  ldx_rlock_enter(&t->lock);
+  wait_for_creators(t);
+  size_t size = size_for(t, t->static_used + surplus);
+  if (size > t->static_size)
+    change_size(t, size);
+  ldx_rlock_leave(&t->lock);
+}
+
+void ldx_tls_begin_thread(struct ldx_tls *t, struct ldx_thread *self, size_t size) {
+  ldx_rlock_enter(&t->lock);
+  while (t->exclusive || (size && any_creating(t)))
+    let_others(t);
+  self->creating = t->static_size;
+  if (size && size < t->static_size && t->resize(size)) {
+    t->exclusive = true;
+    self->creating = size;
+  }
+  ldx_rlock_leave(&t->lock);
+}
+
+void ldx_tls_end_thread(struct ldx_tls *t, struct ldx_thread *self) {
+  ldx_rlock_enter(&t->lock);
+  if (self->creating != t->static_size) {
+    t->resize(t->static_size);
+    t->exclusive = false;
+  }
+  self->creating = 0;
+  ldx_rlock_leave(&t->lock);
+}
+
+static bool take_static(struct ldx_tls *t, struct ldx_tls_segment *s) {
+  size_t off = place(s, t->static_used), size = size_for(t, off);
+  if (off > common_room(t) || (size > t->static_size && !change_size(t, size)))
+    return false;
+  t->static_used = off;
+  s->offset = (int64_t)off;
+  return true;
+}
+
 bool ldx_tls_make_static(struct ldx_tls *t, struct ldx_object *o) {
   ldx_rlock_enter(&t->lock);
   struct ldx_tls_segment *s = &o->tls;
   bool ok = s->offset > 0;
   if (s->offset == LDX_TLS_DYNAMIC && s->align <= t->static_align) {
-    size_t off = place(s, t->static_used);
-    if (off <= t->static_size - t->tcb_size) {
-      t->static_used = off;
-      s->offset = (int64_t)off;
-      ok = true;
-    }
+    wait_for_creators(t);
+    ok = take_static(t, s);
   }
   ldx_rlock_leave(&t->lock);
   return ok;
+}
+
+void ldx_tls_restore_static(struct ldx_tls *t, size_t used) {
+  ldx_rlock_enter(&t->lock);
+  t->static_used = used;
+  ldx_rlock_leave(&t->lock);
 }
 
 static void copy_image(const struct ldx_object *o, char *dest) {
@@ -143,7 +237,7 @@ static union ldx_dtv *new_dtv(struct ldx_tls *t, size_t len, struct ldx_thread *
   return p + 2;
 }
 
-bool ldx_tls_new_dtv(struct ldx_tls *t, void *tcb) {
+bool ldx_tls_new_dtv(struct ldx_tls *t, void *tcb, size_t room) {
   struct ldx_thread *th = ldx_heap_alloc(t->heap, sizeof *th);
   union ldx_dtv *dtv = th ? new_dtv(t, t->max_module + DTV_SPARE, th) : NULL;
   if (!dtv) {
@@ -151,34 +245,54 @@ bool ldx_tls_new_dtv(struct ldx_tls *t, void *tcb) {
     return false;
   }
   th->tcb = (uintptr_t)tcb;
+  th->room = room;
   *(union ldx_dtv **)((char *)tcb + LDX_TCB_DTV) = dtv;
   ldx_rlock_enter(&t->lock);
   th->next = t->threads;
   if (th->next)
     th->next->prev = th;
-  t->threads = th;
+  __atomic_store_n(&t->threads, th, __ATOMIC_RELEASE); /* a child of fork finds it linked forwards or not at all */
   ldx_rlock_leave(&t->lock);
   return true;
+}
+
+static void free_block(struct ldx_tls *t, struct ldx_tls_block *b) {
+  if (b->release)
+    b->release(b->memory);
+  else
+    ldx_heap_free(t->heap, b->memory);
+  ldx_heap_free(t->heap, b);
 }
 
 static void free_blocks(struct ldx_tls *t, struct ldx_thread *th) {
   while (th->blocks) {
     struct ldx_tls_block *b = th->blocks;
     th->blocks = b->next;
-    ldx_heap_free(t->heap, b->memory);
-    ldx_heap_free(t->heap, b);
+    free_block(t, b);
+  }
+  while (th->old_dtvs) {
+    struct ldx_old_dtv *old = th->old_dtvs;
+    th->old_dtvs = old->next;
+    ldx_heap_free(t->heap, old->block);
+    ldx_heap_free(t->heap, old);
   }
 }
 
 static union ldx_dtv *resize_dtv(struct ldx_tls *t, void *tcb, union ldx_dtv *old, size_t max) {
-  union ldx_dtv *dtv = new_dtv(t, max + DTV_SPARE, old[-2].pointer.val);
-  if (!dtv)
+  size_t len = old[-1].counter * 2 > max + DTV_SPARE ? old[-1].counter * 2 : max + DTV_SPARE;
+  struct ldx_thread *th = ldx_dtv_thread(old);
+  struct ldx_old_dtv *kept = ldx_heap_alloc(t->heap, sizeof *kept);
+  union ldx_dtv *dtv = kept ? new_dtv(t, len, th) : NULL;
+  if (!dtv) {
+    ldx_heap_free(t->heap, kept);
     return NULL;
+  }
   memcpy(dtv, old, (old[-1].counter + 1) * sizeof *dtv);
   for (size_t i = old[-1].counter + 1; i <= dtv[-1].counter; i++)
     dtv[i].pointer.val = LDX_TLS_UNALLOCATED;
   __atomic_store_n((union ldx_dtv **)((char *)tcb + LDX_TCB_DTV), dtv, __ATOMIC_RELEASE);
-  ldx_heap_free(t->heap, old - 2);
+  *kept = (struct ldx_old_dtv){th->old_dtvs, old - 2};
+  th->old_dtvs = kept;
   return dtv;
 }
 
@@ -190,14 +304,17 @@ static void forget_thread(struct ldx_tls *t, struct ldx_thread *th) {
   th->catcher = NULL;
   th->reader_epoch = 0;
   th->iterating = 0;
+  th->creating = 0;
 }
 
-void ldx_tls_init_thread(struct ldx_tls *t, void *tcb) {
+bool ldx_tls_init_thread(struct ldx_tls *t, void *tcb) {
   union ldx_dtv *dtv = ldx_tls_dtv_of(tcb);
   forget_thread(t, ldx_dtv_thread(dtv));
   ldx_rlock_enter(&t->lock);
-  if (dtv[-1].counter < t->max_module)
-    dtv = resize_dtv(t, tcb, dtv, t->max_module);
+  if (dtv[-1].counter < t->max_module && !(dtv = resize_dtv(t, tcb, dtv, t->max_module))) {
+    ldx_rlock_leave(&t->lock);
+    return false;
+  }
   dtv[0].counter = t->generation;
   for (size_t i = 1; i <= dtv[-1].counter; i++) {
     dtv[i].pointer.val = LDX_TLS_UNALLOCATED;
@@ -209,6 +326,7 @@ void ldx_tls_init_thread(struct ldx_tls *t, void *tcb) {
     copy_image(o, dtv[i].pointer.val);
   }
   ldx_rlock_leave(&t->lock);
+  return true;
 }
 
 void ldx_tls_free_thread(struct ldx_tls *t, void *tcb, bool storage) {
@@ -237,8 +355,7 @@ static void drop_block(struct ldx_tls *t, struct ldx_thread *th, uint64_t module
     if (b->module != module)
       continue;
     *p = b->next;
-    ldx_heap_free(t->heap, b->memory);
-    ldx_heap_free(t->heap, b);
+    free_block(t, b);
     return;
   }
 }
@@ -274,34 +391,40 @@ static bool is_static(struct ldx_tls *t, struct ldx_object *o) {
   return is;
 }
 
-static void *new_block(struct ldx_tls *t, struct ldx_object *o) {
+static char *new_memory(struct ldx_tls *t, struct ldx_tls_block *b, size_t size, bool bare) {
+  bool own = bare || !t->alloc;
+  b->release = own ? NULL : t->release;
+  b->memory = own ? ldx_heap_alloc(t->heap, size) : t->alloc(size);
+  return b->memory;
+}
+
+/* Sanitizers take a block that begins 16 bytes into a page for one with glibc's own header before it. */
+static char *place_block(const struct ldx_tls_segment *s, char *memory, size_t align) {
+  char *val = (char *)ldx_align_up((uintptr_t)memory, align) + (s->first_byte & (align - 1));
+  return (uintptr_t)val % LDX_PAGE == 16 ? val + align : val;
+}
+
+static void *new_block(struct ldx_tls *t, struct ldx_object *o, bool bare) {
   struct ldx_thread *th = ldx_thread_self();
-  struct ldx_tls_segment *s = &o->tls;
+  const struct ldx_tls_segment *s = &o->tls;
   size_t align = s->align > 16 ? s->align : 16;
   struct ldx_tls_block *b = ldx_heap_alloc(t->heap, sizeof *b);
-  char *memory = b ? ldx_heap_alloc_aligned(t->heap, s->memsz + align, align) : NULL;
+  char *memory = b ? new_memory(t, b, s->memsz + 3 * align, bare) : NULL;
   if (!memory) {
     ldx_heap_free(t->heap, b);
     return NULL;
   }
-  char *val = memory + (s->first_byte & (align - 1));
-  memcpy(val, s->image, s->filesz);
-  b->memory = memory;
+  char *val = place_block(s, memory, align);
+  copy_image(o, val);
   b->module = s->modid;
   b->next = th->blocks;
   th->blocks = b;
   return val;
 }
 
-void *ldx_tls_address(struct ldx_tls *t, uint64_t module, bool soft) {
-  union ldx_dtv *dtv = ldx_thread_dtv();
-  if (!dtv)
-    return NULL;
-  if (dtv[0].counter != __atomic_load_n(&t->generation, __ATOMIC_ACQUIRE)) {
-    if (soft && module > dtv[-1].counter)
-      return NULL;
+static void *find_block(struct ldx_tls *t, union ldx_dtv *dtv, uint64_t module, bool bare) {
+  if (dtv[0].counter != __atomic_load_n(&t->generation, __ATOMIC_ACQUIRE))
     dtv = update_dtv(t, module);
-  }
   if (!dtv || module > dtv[-1].counter)
     return NULL;
   if (dtv[module].pointer.val != LDX_TLS_UNALLOCATED)
@@ -309,12 +432,43 @@ void *ldx_tls_address(struct ldx_tls *t, uint64_t module, bool soft) {
   struct ldx_object *o = t->slots->at[module].object;
   if (!o)
     return NULL;
-  if (o->tls.offset > 0 || (!soft && is_static(t, o)))
+  if (is_static(t, o))
     return dtv[module].pointer.val = (char *)ldx_thread_pointer() - o->tls.offset;
-  if (soft)
-    return NULL;
-  void *val = new_block(t, o);
+  void *val = new_block(t, o, bare);
   if (val)
     dtv[module].pointer.val = val;
   return val;
+}
+
+/* A handler's own use of TLS would change the DTV in the middle of a change. */
+static uint64_t set_signal_mask(uint64_t mask) {
+  enum { SIG_SETMASK_ = 2 };
+  uint64_t before = 0;
+  LDX_SYS(SYS_rt_sigprocmask, SIG_SETMASK_, &mask, &before, sizeof mask, 0, 0);
+  return before;
+}
+
+void *ldx_tls_address(struct ldx_tls *t, uint64_t module, bool bare) {
+  union ldx_dtv *dtv = ldx_thread_dtv();
+  if (!dtv)
+    return NULL;
+  bool current = dtv[0].counter == __atomic_load_n(&t->generation, __ATOMIC_ACQUIRE) && module <= dtv[-1].counter;
+  if (current && dtv[module].pointer.val != LDX_TLS_UNALLOCATED)
+    return dtv[module].pointer.val;
+  uint64_t mask = set_signal_mask(~(uint64_t)0);
+  void *p = find_block(t, ldx_thread_dtv(), module, bare);
+  set_signal_mask(mask);
+  return p;
+}
+
+void *ldx_tls_peek(const struct ldx_tls *t, uint64_t module) {
+  const union ldx_dtv *dtv = ldx_thread_dtv();
+  const struct ldx_tls_slots *slots = __atomic_load_n(&t->slots, __ATOMIC_ACQUIRE);
+  if (!dtv || !slots || module >= slots->len || !slots->at[module].object)
+    return NULL;
+  bool known = module <= dtv[-1].counter && slots->at[module].generation <= dtv[0].counter;
+  if (known && dtv[module].pointer.val != LDX_TLS_UNALLOCATED)
+    return dtv[module].pointer.val;
+  int64_t offset = slots->at[module].object->tls.offset;
+  return offset > 0 ? (char *)ldx_thread_pointer() - offset : NULL;
 }

@@ -47,6 +47,13 @@ struct ldx_tls_block {
   struct ldx_tls_block *next;
   uint64_t module;
   void *memory;
+  void (*release)(void *); /* NULL: the heap's */
+};
+
+/* A DTV that was too short. Code that a signal interrupted may still read it. */
+struct ldx_old_dtv {
+  struct ldx_old_dtv *next;
+  void *block;
 };
 
 struct ldx_error_state { /* dlerror(3), one per thread */
@@ -58,14 +65,19 @@ struct ldx_error_state { /* dlerror(3), one per thread */
 struct ldx_thread {
   struct ldx_thread *next, *prev;
   uintptr_t tcb;
-  void *raw; /* memory of tcb when ldx allocated it */
+  void *raw;       /* memory of tcb when ldx allocated it */
+  size_t room;     /* bytes below tcb that are for static TLS */
+  size_t creating; /* static_size for the thread that this one is making; 0: makes none */
   struct ldx_tls_block *blocks;
+  struct ldx_old_dtv *old_dtvs;
   struct ldx_error_state error;
   void *catcher;         /* innermost struct ldx_catcher */
   uint64_t reader_epoch; /* 0: not inside a lock-free reader */
   uint32_t iterating;    /* calls of dl_iterate_phdr it is in */
 };
 
+/* Static TLS may grow while the program runs. A new thread gets the room that its libc is told of (static_size); room
+ * below the threads that exist is what they were made with. */
 struct ldx_tls {
   struct ldx_heap *heap;
   struct ldx_rlock lock;
@@ -73,8 +85,14 @@ struct ldx_tls {
   size_t max_module; /* highest module id in use */
   size_t generation; /* of the newest change */
   size_t static_used, static_size, static_align, surplus;
-  size_t tcb_size; /* bytes from the thread pointer up that belong to the libc */
-  bool started;    /* the layout is fixed: static_size may not grow any more */
+  size_t static_floor;         /* what start-up used: never given back */
+  size_t least_size;           /* static_size as libc first knew it */
+  size_t tcb_size;             /* bytes from the thread pointer up that belong to the libc */
+  bool (*resize)(size_t size); /* tells libc of another static_size; NULL: it cannot change */
+  bool exclusive;              /* a thread is being made with another size than static_size */
+  void *(*alloc)(size_t);      /* the program's malloc, when it is not its libc's: tools that replace it want to know
+                                  TLS blocks (as they do under glibc's own loader); NULL: the heap's */
+  void (*release)(void *);
   struct ldx_thread *threads;
 };
 
@@ -89,17 +107,28 @@ void ldx_tls_layout(struct ldx_tls *t, size_t tcb_size, size_t tcb_align);
 /* Start-up, after the layout: zeroed room in each thread for libc's own use, that far below the thread pointer. */
 size_t ldx_tls_reserve(struct ldx_tls *t, size_t size, size_t align);
 
-/* Puts a module loaded later into the static surplus; false when there is no room (or it is dynamic already). */
+/* Gives a module loaded later static space; false when some thread has no room (or it is dynamic already). */
 bool ldx_tls_make_static(struct ldx_tls *t, struct ldx_object *o);
+/* Static TLS of threads made from now on has room for `surplus` bytes more than is used, if it had less. */
+void ldx_tls_enlarge(struct ldx_tls *t, size_t surplus);
+/* What static_size must be at least. */
+size_t ldx_tls_small_size(const struct ldx_tls *t);
+/* Around the making of a thread: nothing changes meanwhile what libc counts on. size: instead of static_size, for
+ * this thread; 0: none. */
+void ldx_tls_begin_thread(struct ldx_tls *t, struct ldx_thread *self, size_t size);
+void ldx_tls_end_thread(struct ldx_tls *t, struct ldx_thread *self);
+/* A load that failed gives back what it took. */
+void ldx_tls_restore_static(struct ldx_tls *t, size_t used);
 /* Writes the image of a late static module into every thread. */
 void ldx_tls_init_static(struct ldx_tls *t, struct ldx_object *o);
 
 /* A thread's block: memory (zeroed), thread control block at the result; NULL when out of memory. */
 void *ldx_tls_new_storage(struct ldx_tls *t, void **raw);
-/* DTV and record for the thread control block `tcb`; false when out of memory. */
-bool ldx_tls_new_dtv(struct ldx_tls *t, void *tcb);
-/* Fills DTV and static blocks from the images. */
-void ldx_tls_init_thread(struct ldx_tls *t, void *tcb);
+/* DTV and record for the thread control block `tcb`, which has `room` bytes for static TLS below it; false when out
+ * of memory. */
+bool ldx_tls_new_dtv(struct ldx_tls *t, void *tcb, size_t room);
+/* Fills DTV and static blocks from the images; false when out of memory. */
+bool ldx_tls_init_thread(struct ldx_tls *t, void *tcb);
 void ldx_tls_free_thread(struct ldx_tls *t, void *tcb, bool storage);
 
 static inline union ldx_dtv *ldx_tls_dtv_of(void *tcb) { return *(union ldx_dtv **)((char *)tcb + LDX_TCB_DTV); }
@@ -107,7 +136,10 @@ static inline struct ldx_thread *ldx_dtv_thread(union ldx_dtv *dtv) { return dtv
 /* The calling thread's record; NULL for a thread that libc did not make. */
 static inline struct ldx_thread *ldx_thread_self(void) { return ldx_dtv_thread(ldx_thread_dtv()); }
 
-/* Address of the calling thread's block of a module; soft: NULL instead of allocating. */
-void *ldx_tls_address(struct ldx_tls *t, uint64_t module, bool soft);
+/* Address of the calling thread's block of a module, which is made when it is not there; NULL: out of memory. Signal
+ * handlers may use TLS themselves. bare: for code whose caller's vector registers must live: no foreign function. */
+void *ldx_tls_address(struct ldx_tls *t, uint64_t module, bool bare);
+/* The same, but NULL when there is no block yet. Changes nothing. */
+void *ldx_tls_peek(const struct ldx_tls *t, uint64_t module);
 
 #endif

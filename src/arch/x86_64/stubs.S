@@ -120,7 +120,7 @@ FUNCTION(ldx_tlsdesc_dynamic)
 	PUSH(%r9)
 	PUSH(%r10)
 	PUSH(%r11)
-	call	ldx_tls_get_addr_slow
+	call	ldx_tlsdesc_slow
 	sub	%fs:0, %rax
 	POP(%r11)
 	POP(%r10)

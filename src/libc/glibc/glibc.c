@@ -4,6 +4,7 @@
 #include <string.h>
 #include <sys/mman.h>
 
+#include "base/sys.h"
 #include "elf/notes.h"
 #include "libc/glibc/profiles.h"
 
@@ -259,6 +260,20 @@ void glibc_set_tls(const struct glibc_state *g, const struct ldx_tls *t) {
   put64(g->global, f->global._dl_tls_static_size, t->static_size);
   put64(g->global, f->global._dl_tls_static_align, t->static_align);
   put64(g->global, f->global._dl_tls_generation, t->generation);
+}
+
+/* Builds before 2.34 keep a copy of the size that nobody can reach. */
+bool glibc_can_set_static_tls(const struct glibc_state *g) {
+  return g->profile && g->profile->ro._dl_tls_static_size != GLIBC_ABSENT;
+}
+
+bool glibc_set_static_tls(const struct glibc_state *g, size_t size) {
+  char *where = g->ro + g->profile->ro._dl_tls_static_size;
+  void *page = (void *)ldx_align_down((uintptr_t)where, LDX_PAGE);
+  if (ldx_sys_failed(sys_mprotect(page, LDX_PAGE, PROT_READ | PROT_WRITE)))
+    return false;
+  put64(where, 0, size);
+  return !ldx_sys_failed(sys_mprotect(page, LDX_PAGE, PROT_READ));
 }
 
 void glibc_set_globals(const struct glibc_state *g, const struct glibc_process *p) {

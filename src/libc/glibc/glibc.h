@@ -77,6 +77,10 @@ void glibc_init_main_thread(const struct glibc_state *g, char *tcb, const struct
 void glibc_early_init(const struct glibc_state *g, struct ldx_object *libc, bool initial);
 /* Executable stacks for all threads; 0 or an errno value. */
 int glibc_make_stacks_executable(const struct glibc_state *g);
+/* The size of static TLS that libc cuts out of new threads' stacks; false: this build, or the kernel, does not let it
+ * change. */
+bool glibc_can_set_static_tls(const struct glibc_state *g);
+bool glibc_set_static_tls(const struct glibc_state *g, size_t size);
 void glibc_set_tls(const struct glibc_state *g, const struct ldx_tls *tls);
 /* Live thread_local destructors pin an object. */
 size_t glibc_tls_dtor_count(const struct glibc_state *g, const struct ldx_object *o);
