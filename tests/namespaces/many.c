@@ -66,6 +66,26 @@ static void at_once(const char *library) {
     CHECK(dlclose(handles[i]) == 0);
 }
 
+// No number of namespaces is the last one.
+static void alive(const char *library, int mode, int wanted) {
+  void **all = calloc(wanted, sizeof *all);
+  for (int i = 0; i < wanted; i++) {
+    all[i] = OPEN(LM_ID_NEWLM, library, RTLD_NOW | mode);
+    CHECK(FIND(all[i], int (*)(void), "bump")() == 1);
+    CHECK(i == 0 || namespace_of(all[i]) > namespace_of(all[i - 1]));
+  }
+  for (int i = 0; i < wanted; i++) {
+    CHECK(FIND(all[i], int (*)(void), "bump")() == 2);
+    CHECK(*FIND(all[i], int *(*)(void), "local_address")() == 5);
+    CHECK(object_of(dlsym(all[i], "bump")) == all[i]);
+  }
+  for (int i = 0; i < wanted; i++)
+    CHECK(dlclose(all[i * 7 % wanted]) == 0);
+  void *first = OPEN(LM_ID_NEWLM, library, RTLD_NOW);
+  CHECK(namespace_of(first) == 1);
+  free(all);
+}
+
 static int lines_of_maps(void) {
   FILE *maps = fopen("/proc/self/maps", "r");
   int lines = 0, c;
@@ -118,6 +138,10 @@ int main(int argc, char **argv) {
     return 2;
   if (strcmp(argv[1], "at-once") == 0)
     at_once(argv[2]), at_once(argv[2]);
+  else if (strcmp(argv[1], "alive") == 0)
+    alive(argv[2], 0, 300);
+  else if (strcmp(argv[1], "alive-isolated") == 0)
+    alive(argv[2], RTLD_ISOLATE, 40);
   else
     in_turn(argv[2], strcmp(argv[1], "shared") == 0     ? RTLD_SHARED
                      : strcmp(argv[1], "isolated") == 0 ? RTLD_ISOLATE
