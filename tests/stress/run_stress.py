@@ -20,6 +20,7 @@ import json
 import os
 import shutil
 import signal
+import struct
 import subprocess
 import sys
 import tempfile
@@ -37,6 +38,14 @@ def copies(folder):
         shutil.copy(os.path.join(folder, "libmany.so"), os.path.join(folder, f"libmany{number}.so"))
 
 
+def last_segment(image):
+    """Offset in the file of the last segment to load."""
+    offset, = struct.unpack_from("<Q", image, 32)
+    size, count = struct.unpack_from("<HH", image, 54)
+    headers = [struct.unpack_from("<IIQ", image, offset + size * i) for i in range(count)]
+    return max(start for kind, _, start in headers if kind == 1)
+
+
 def damage(folder):
     """Files that cannot be loaded, each for another reason; more come from the build."""
     with open(os.path.join(folder, "libpiece5.so"), "rb") as file:
@@ -46,7 +55,7 @@ def damage(folder):
         "text.so": b"not an object at all\n" * 100,
         "short.so": good[:40],
         "headers.so": good[:64],
-        "cut.so": good[: len(good) // 2],
+        "cut.so": good[: last_segment(good) + 16],
         "machine.so": good[:18] + b"\x03\x00" + good[20:],
         "class.so": good[:4] + b"\x01" + good[5:],
         "program.so": good[:16] + b"\x02\x00" + good[18:],
@@ -56,11 +65,18 @@ def damage(folder):
         with open(os.path.join(folder, name), "wb") as file:
             file.write(data)
     os.remove(os.path.join(folder, "libgone.so"))
-    shutil.copy(os.path.join(folder, "libunversioned.so"), os.path.join(folder, "libversions.so"))
+    shutil.copy(os.path.join(folder, "libother-versions.so"), os.path.join(folder, "libversions.so"))
 
 
 CASES = {
     "mix": Case("stress-mix", help="everything at random, with a profiler's signals"),
+    "forks": Case("stress-forks", 3, help="forks while others load and ask; the children load, start threads, fork"),
+    "tls": Case("stress-tls", help="thousands of threads with variables of libraries that come and go"),
+    "inside": Case("stress-inside", help="constructors and destructors that load, look up and ask; libraries loaded at once"),
+    "constructor_waits": Case("stress-waits", help="constructors and destructors that wait for a thread which loads"),
+    "lazy": Case("stress-lazy", 4, help="slots bound by all threads at once, and in signal handlers"),
+    "unwinding": Case("stress-unwinding", 2, copies, help="exceptions without pause through some of 500 libraries, others go"),
+    "errors": Case("stress-errors", 3, damage, help="loads that fail: each thread's own error, and no trace of any"),
 }
 
 
