@@ -17,16 +17,23 @@ bool ldx_vfail(struct ldx_diag *d, enum ldx_diag_kind kind, int error, const cha
                va_list ap) {
   if (d->kind != LDX_DIAG_NONE)
     return false;
-  char text[1024];
-  size_t n = ldx_vformat(text, sizeof text, fmt, ap);
+  enum { GUESS = 112 };
+  size_t room = GUESS, name = object ? strlen(object) + 1 : 1;
   d->kind = kind;
   d->error = error;
-  d->object = ldx_strdup(d->heap, object ? object : "");
-  if (n < sizeof text)
-    d->text = ldx_strdup(d->heap, text);
-  else if ((d->text = ldx_heap_alloc(d->heap, n + 1)))
-    ldx_vformat(d->text, n + 1, fmt, ap);
-  d->out_of_memory = !d->object || !d->text;
+  while ((d->object = ldx_heap_alloc(d->heap, name + room))) {
+    d->text = d->object + name;
+    size_t n = ldx_vformat(d->text, room, fmt, ap);
+    if (n < room)
+      break;
+    ldx_heap_free(d->heap, d->object);
+    room = n + 1;
+  }
+  if (d->object && object)
+    memcpy(d->object, object, name);
+  d->out_of_memory = !d->object;
+  if (d->out_of_memory)
+    d->text = NULL;
   return false;
 }
 
@@ -40,7 +47,6 @@ bool ldx_fail(struct ldx_diag *d, enum ldx_diag_kind kind, int error, const char
 
 void ldx_diag_clear(struct ldx_diag *d) {
   ldx_heap_free(d->heap, d->object);
-  ldx_heap_free(d->heap, d->text);
   *d = (struct ldx_diag){.heap = d->heap};
 }
 

@@ -1,7 +1,7 @@
 /* Errors as a value. Whoever finds a fault states it here; whoever owns the diag decides what follows:
  * start-up prints it and exits 127, dlopen keeps it for dlerror, tests collect it. The first one stays.
  *
- * Ownership: the texts are heap memory of the diag; ldx_diag_clear frees them. */
+ * Ownership: the texts are one block of the diag's heap, at `object`; ldx_diag_clear frees them. */
 #ifndef LDX_BASE_DIAG_H
 #define LDX_BASE_DIAG_H
 

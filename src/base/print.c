@@ -13,19 +13,31 @@ struct sink {
   int fd; /* -1: keep in buf only; else flush to fd when full */
 };
 
+/* Pieces of a message are short: no call, words while they last. */
+static void copy(char *to, const char *from, size_t n) {
+  for (; n >= sizeof(uint64_t); n -= sizeof(uint64_t), to += sizeof(uint64_t), from += sizeof(uint64_t))
+    __builtin_memcpy(to, from, sizeof(uint64_t));
+  for (; n; n--)
+    *to++ = *from++;
+}
+
 static void put(struct sink *s, const char *p, size_t n) {
   if (s->fd < 0) {
-    for (size_t i = 0; i < n; i++, s->len++)
-      if (s->len + 1 < s->size)
-        s->buf[s->len] = p[i];
+    size_t room = s->len + 1 < s->size ? s->size - s->len - 1 : 0;
+    copy(s->buf + s->len, p, n < room ? n : room);
+    s->len += n;
     return;
   }
-  for (size_t i = 0; i < n; i++) {
+  while (n) {
     if (s->len == s->size) {
       sys_write(s->fd, s->buf, s->len);
       s->len = 0;
     }
-    s->buf[s->len++] = p[i];
+    size_t room = s->size - s->len, now = n < room ? n : room;
+    copy(s->buf + s->len, p, now);
+    s->len += now;
+    p += now;
+    n -= now;
   }
 }
 
@@ -125,12 +137,19 @@ static void emit(struct sink *s, const char *fmt, va_list ap) {
   va_list copy;
   va_copy(copy, ap);
   while (*fmt) {
-    size_t n = ldx_until(fmt, "%");
+    size_t n = 0;
+    while (fmt[n] && fmt[n] != '%')
+      n++;
     put(s, fmt, n);
     fmt += n;
     if (!*fmt)
       break;
-    struct spec f;
+    struct spec f = {.precision = -1};
+    if (fmt[1] == 's') { /* almost all are plain */
+      put_text(s, &f, va_arg(copy, const char *));
+      fmt += 2;
+      continue;
+    }
     fmt = parse_spec(fmt + 1, &f, &copy);
     if (!*fmt)
       break;

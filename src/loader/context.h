@@ -75,11 +75,15 @@ struct ldx_options {
 struct ldx_index_entry {
   uintptr_t start, end;
   struct ldx_object *object;
+  uintptr_t eh_frame; /* address of PT_GNU_EH_FRAME, or 0: unwinders ask for no more than what is here */
 };
 /* Address to object: sorted, immutable, replaced as a whole. */
 struct ldx_index {
-  uint32_t count;
-  struct ldx_index_entry at[];
+  uintptr_t base; /* of the stretch that has slots */
+  uintptr_t hole; /* up to base there is nothing: most often the heap is there */
+  uint32_t shift, slots, count;
+  uint32_t *slot;              /* behind the entries */
+  struct ldx_index_entry at[]; /* and one behind the last */
 };
 
 struct ldx_retired {

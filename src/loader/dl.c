@@ -23,12 +23,18 @@ enum { CALLERS_OWN = -2 }; /* namespace of the code that calls: glibc's __LM_ID_
 /* Bits libc adds to the mode in calls of its own: __RTLD_DLOPEN, __RTLD_SPROF, __RTLD_CALLMAP... */
 enum { GUEST_MODES = (int)0xf8000000 };
 
-/* The object whose code made a call; the program when it is no object's. It cannot go while its code runs. */
-static struct ldx_object *caller_object(const void *caller) {
-  uint64_t reader = ldx_reader_enter();
+/* The object whose code made a call; the program when it is no object's. For the time of a reader. */
+static struct ldx_object *object_of(const void *caller) {
   struct ldx_object *o = ldx_object_at((uintptr_t)caller);
-  ldx_reader_leave(reader);
   return o && o->kind != LDX_LOADER ? o : ldx_self.base.program;
+}
+
+/* It cannot go while its code runs. */
+static struct ldx_object *caller_object(const void *caller) {
+  struct ldx_reader reader = ldx_reader_enter();
+  struct ldx_object *o = object_of(caller);
+  ldx_reader_leave(reader);
+  return o;
 }
 
 static bool discover(struct ldx_load *l) { return ldx_load_dependencies(l, l->root, NULL, 0); }
@@ -285,7 +291,8 @@ static bool look_up(void *handle, struct ldx_scope_slot *const *scope, struct ld
 }
 
 static void *find(void *handle, const char *name, const char *version, const void *caller, struct ldx_diag *d) {
-  struct ldx_object *from = caller_object(caller);
+  struct ldx_reader reader = ldx_reader_enter();
+  struct ldx_object *from = object_of(caller);
   struct ldx_version v = {.name = version, .hash = version ? elf_sysv_hash(version) : 0, .hidden = true};
   struct ldx_sym_request r = {.name = elf_name(name),
                               .version = version ? &v : NULL,
@@ -294,7 +301,6 @@ static void *find(void *handle, const char *name, const char *version, const voi
                               .tried = ldx_symbol_trace()};
   struct ldx_scope_slot **scope, *local[2] = {0};
   void *value = NULL;
-  uint64_t reader = ldx_reader_enter();
   if (scope_of(handle, caller, from, &scope, local, &r, d)) {
     if (look_up(handle, scope, from, &r)) {
       value = value_of(r.object, r.sym);
@@ -362,7 +368,7 @@ uintptr_t ldx_bind_lazy(struct ldx_object *o, uint64_t index) {
     ldx_die_text("%s: %s: invalid index of a lazily bound function", ldx_self.program_name, ldx_display_name(o));
   const Elf64_Rela *rel = &t->at[index];
   struct ldx_binding b;
-  uint64_t reader = ldx_reader_enter();
+  struct ldx_reader reader = ldx_reader_enter();
   if (!ldx_bind(o, ELF64_R_SYM(rel->r_info), LDX_SYM_PLT, &d, &b))
     ldx_die(&d);
   uintptr_t value = ldx_binding_address(&b);

@@ -3,26 +3,8 @@
 #include "base/sys.h"
 #include "loader/load.h"
 
-/* The outer reader's epoch is handed from enter to leave, not counted: a signal handler may come in between. */
-uint64_t ldx_reader_enter(void) {
-  struct ldx_thread *th = ldx_thread_self();
-  if (!th) {
-    __atomic_add_fetch(&ldx_self.anonymous_readers, 1, __ATOMIC_SEQ_CST);
-    return 0;
-  }
-  uint64_t outer = __atomic_load_n(&th->reader_epoch, __ATOMIC_RELAXED);
-  if (!outer)
-    __atomic_store_n(&th->reader_epoch, __atomic_load_n(&ldx_self.epoch, __ATOMIC_ACQUIRE) + 1, __ATOMIC_SEQ_CST);
-  return outer;
-}
-
-void ldx_reader_leave(uint64_t outer) {
-  struct ldx_thread *th = ldx_thread_self();
-  if (!th)
-    __atomic_sub_fetch(&ldx_self.anonymous_readers, 1, __ATOMIC_RELEASE);
-  else
-    __atomic_store_n(&th->reader_epoch, outer, __ATOMIC_RELEASE);
-}
+void ldx_anonymous_enter(void) { __atomic_add_fetch(&ldx_self.anonymous_readers, 1, __ATOMIC_SEQ_CST); }
+void ldx_anonymous_leave(void) { __atomic_sub_fetch(&ldx_self.anonymous_readers, 1, __ATOMIC_RELEASE); }
 
 static void retire(void *block, struct ldx_object *o) {
   struct ldx_retired *r = ldx_new(sizeof *r);

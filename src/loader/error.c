@@ -80,10 +80,10 @@ static struct ldx_error_state *error_state(void) {
 
 void ldx_set_error(struct ldx_diag *d) {
   struct ldx_error_state *e = error_state();
-  ldx_delete(e->text);
-  e->text = ldx_diag_line(d);
-  e->pending = true;
-  ldx_diag_clear(d);
+  ldx_delete(e->diag.object);
+  ldx_delete(e->line);
+  *e = (struct ldx_error_state){*d, NULL, true};
+  *d = (struct ldx_diag){.heap = d->heap};
 }
 
 void ldx_clear_error(void) { error_state()->pending = false; }
@@ -93,7 +93,8 @@ char *ldx_take_error(void) {
   if (!e->pending)
     return NULL;
   e->pending = false;
-  return e->text ? e->text : (char *)"out of memory";
+  e->line = ldx_diag_line(&e->diag);
+  return e->line ? e->line : (char *)"out of memory";
 }
 
 static void **catcher_slot(void) {

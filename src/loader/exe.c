@@ -154,7 +154,18 @@ static const struct {
     [POSIX_SPAWN] = {"posix_spawn", w_posix_spawn},
 };
 
+#define LETTERS(a, b) (1ull << (((a) * 7 + (b)) % 64))
+/* The first two letters of all names in the table: few others of libc's begin like these. */
+static bool may_be_wrapped(const char *name) {
+  static const uint64_t known = LETTERS('r', 'e') | LETTERS('_', '_') | LETTERS('c', 'a') | LETTERS('o', 'p') |
+                                LETTERS('f', 'o') | LETTERS('s', 't') | LETTERS('l', 's') | LETTERS('f', 's') |
+                                LETTERS('a', 'c') | LETTERS('e', 'x') | LETTERS('p', 'o');
+  return name[0] && (known & LETTERS((unsigned char)name[0], (unsigned char)name[1]));
+}
+
 uintptr_t ldx_exe_wrapper(const char *name, uintptr_t real) {
+  if (!may_be_wrapped(name))
+    return 0;
   for (unsigned i = 0; i < LDX_EXE_WRAPPERS; i++)
     if (!strcmp(wrappers[i].name, name)) {
       __atomic_store_n(&ldx_self.exe_real[i], real, __ATOMIC_RELEASE);

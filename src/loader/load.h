@@ -143,12 +143,56 @@ void ldx_watch_forks(void);
 
 /* index.c */
 bool ldx_index_rebuild(struct ldx_object *const *add, uint32_t add_count, const struct ldx_object *remove);
+/* For the time of a reader. */
+static inline const struct ldx_index_entry *ldx_index_at(uintptr_t addr) {
+  const struct ldx_index *x = __atomic_load_n(&ldx_self.index, __ATOMIC_ACQUIRE);
+  if (__builtin_expect(!x, 0))
+    return NULL;
+  uintptr_t piece = (addr - x->base) >> x->shift;
+  if (piece >= x->slots) {
+    if (addr - x->hole < x->base - x->hole)
+      return NULL;
+    piece = addr < x->base ? UINTPTR_MAX : x->slots;
+  }
+  uint32_t low = x->slot[(intptr_t)piece], high = x->slot[(intptr_t)piece + 1];
+  while (low < high) {
+    uint32_t mid = low + (high - low) / 2;
+    if (addr >= x->at[mid].end)
+      low = mid + 1;
+    else
+      high = mid;
+  }
+  return addr >= x->at[low].start ? &x->at[low] : NULL;
+}
 struct ldx_object *ldx_object_at(uintptr_t addr);
 
 /* epoch.c */
-/* Around every walk without the lock: leave gets what enter gave. */
-uint64_t ldx_reader_enter(void);
-void ldx_reader_leave(uint64_t outer);
+void ldx_anonymous_enter(void);
+void ldx_anonymous_leave(void);
+
+/* A walk without the lock. The epoch of an outer reader is handed from enter to leave, not counted: a signal handler may
+ * come in between. */
+struct ldx_reader {
+  struct ldx_thread *thread; /* NULL: one without a record */
+  uint64_t outer;
+};
+static inline struct ldx_reader ldx_reader_enter(void) {
+  struct ldx_reader r = {ldx_thread_self(), 0};
+  if (__builtin_expect(!r.thread, 0)) {
+    ldx_anonymous_enter();
+    return r;
+  }
+  r.outer = __atomic_load_n(&r.thread->reader_epoch, __ATOMIC_RELAXED);
+  if (!r.outer)
+    __atomic_store_n(&r.thread->reader_epoch, __atomic_load_n(&ldx_self.epoch, __ATOMIC_ACQUIRE) + 1, __ATOMIC_SEQ_CST);
+  return r;
+}
+static inline void ldx_reader_leave(struct ldx_reader r) {
+  if (__builtin_expect(!r.thread, 0))
+    ldx_anonymous_leave();
+  else
+    __atomic_store_n(&r.thread->reader_epoch, r.outer, __ATOMIC_RELEASE);
+}
 void ldx_retire_block(void *p);
 void ldx_retire_object(struct ldx_object *o);
 void ldx_reclaim(void);

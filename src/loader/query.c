@@ -42,7 +42,7 @@ static const Elf64_Sym *nearest_symbol(const struct ldx_object *o, uintptr_t add
 
 int ldx_dladdr1(const void *addr, void *info, void **extra, int flags) {
   struct dl_info *out = info;
-  uint64_t reader = ldx_reader_enter();
+  struct ldx_reader reader = ldx_reader_enter();
   struct ldx_object *o = ldx_object_at((uintptr_t)addr);
   if (o && !ldx_object_holds(o, (uintptr_t)addr) && o->kind != LDX_LOADER)
     o = NULL;
@@ -67,6 +67,9 @@ static int iterate(int (*callback)(void *info, size_t size, void *data), void *d
   int r = 0;
   for (struct ldx_object *o = __atomic_load_n(&ns->first, __ATOMIC_ACQUIRE); o && !r;
        o = __atomic_load_n(&o->map.l_next, __ATOMIC_ACQUIRE)) {
+    const struct ldx_object *soon = o->map.l_next;
+    ldx_prefetch(&soon->map);
+    ldx_prefetch(&soon->image.phnum);
     if (o->removed)
       continue;
     struct dl_phdr_info info = {.dlpi_addr = o->map.l_addr,
@@ -76,7 +79,7 @@ static int iterate(int (*callback)(void *info, size_t size, void *data), void *d
                                 .dlpi_adds = ldx_self.adds,
                                 .dlpi_subs = ldx_self.subs,
                                 .dlpi_tls_modid = o->tls.modid,
-                                .dlpi_tls_data = ldx_guest_tls_soft(o)};
+                                .dlpi_tls_data = o->tls.modid ? ldx_guest_tls_soft(o) : NULL};
     r = callback(&info, sizeof info, data);
   }
   return r;
@@ -90,7 +93,7 @@ int ldx_iteration_unwound(int version, int actions) {
   struct ldx_thread *th = ldx_thread_self();
   (void)version;
   if ((actions & CLEANUP_PHASE) && th && --th->iterating == 0)
-    ldx_reader_leave(0);
+    ldx_reader_leave((struct ldx_reader){th, 0});
   return CONTINUE_UNWIND;
 }
 
@@ -98,7 +101,7 @@ static __attribute__((noinline)) int iterate_as_reader(int (*callback)(void *inf
                                                        void *data, const struct ldx_namespace *ns) {
   __asm__ volatile(".cfi_personality 0x1b, ldx_iteration_unwound" ::); /* PC-relative, 4 bytes */
   struct ldx_thread *th = ldx_thread_self();
-  uint64_t reader = ldx_reader_enter();
+  struct ldx_reader reader = ldx_reader_enter();
   if (th)
     th->iterating++;
   int r = iterate(callback, data, ns);
@@ -110,7 +113,7 @@ static __attribute__((noinline)) int iterate_as_reader(int (*callback)(void *inf
 
 /* The code that runs keeps its object and so its namespace. */
 int ldx_dl_iterate_phdr(int (*callback)(void *info, size_t size, void *data), void *data) {
-  uint64_t reader = ldx_reader_enter();
+  struct ldx_reader reader = ldx_reader_enter();
   const struct ldx_object *from = ldx_object_at((uintptr_t)__builtin_return_address(0));
   const struct ldx_namespace *ns = from && from->ns ? from->ns : &ldx_self.base;
   ldx_reader_leave(reader);
@@ -118,7 +121,7 @@ int ldx_dl_iterate_phdr(int (*callback)(void *info, size_t size, void *data), vo
 }
 
 int ldx_dl_iterate_ns_phdr(long id, int (*callback)(void *info, size_t size, void *data), void *data) {
-  uint64_t reader = ldx_reader_enter();
+  struct ldx_reader reader = ldx_reader_enter();
   const struct ldx_namespace *ns = ldx_namespace_of_id(id);
   int r = ns ? iterate_as_reader(callback, data, ns) : -1;
   ldx_reader_leave(reader);
@@ -135,21 +138,21 @@ struct find_result { /* struct dl_find_object, x86-64 */
 
 int ldx_find_object(void *pc, void *result) {
   struct find_result *out = result;
-  uint64_t reader = ldx_reader_enter();
-  struct ldx_object *o = ldx_object_at((uintptr_t)pc);
-  if (o) {
+  struct ldx_reader reader = ldx_reader_enter();
+  const struct ldx_index_entry *e = ldx_index_at((uintptr_t)pc);
+  if (e) {
     out->flags = 0;
-    out->map_start = (void *)o->map_start;
-    out->map_end = (void *)o->map_end;
-    out->map = o;
-    out->eh_frame = o->image.eh_frame_hdr ? (void *)(o->map.l_addr + o->image.eh_frame_hdr->p_vaddr) : NULL;
+    out->map_start = (void *)e->start;
+    out->map_end = (void *)e->end;
+    out->map = e->object;
+    out->eh_frame = (void *)e->eh_frame;
   }
   ldx_reader_leave(reader);
-  return o ? 0 : -1;
+  return e ? 0 : -1;
 }
 
 struct ldx_object *ldx_find_dso(uintptr_t addr) {
-  uint64_t reader = ldx_reader_enter();
+  struct ldx_reader reader = ldx_reader_enter();
   struct ldx_object *o = ldx_object_at(addr);
   ldx_reader_leave(reader);
   return o && ldx_object_holds(o, addr) ? o : NULL;

@@ -41,7 +41,7 @@ static enum area classify(const struct ldx_object *o, uintptr_t at, uintptr_t en
 }
 
 int ldx_guest_readonly_area(const void *start, size_t size) {
-  uint64_t reader = ldx_reader_enter();
+  struct ldx_reader reader = ldx_reader_enter();
   struct ldx_object *o = ldx_object_at((uintptr_t)start);
   enum area found = o ? classify(o, (uintptr_t)start, (uintptr_t)start + size) : NOT_FOUND;
   ldx_reader_leave(reader);

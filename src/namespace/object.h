@@ -70,9 +70,9 @@ struct ldx_object_list {
 struct ldx_tls_segment {
   const void *image; /* in memory, relocated */
   uint64_t filesz, memsz, align, first_byte;
-  uint64_t modid;    /* 0: none */
-  int64_t offset;    /* variant II distance below the thread pointer; LDX_TLS_DYNAMIC, LDX_TLS_FORCED_DYNAMIC */
   void *descriptors; /* list of TLSDESC arguments, freed with the object */
+  int64_t offset;    /* variant II distance below the thread pointer; LDX_TLS_DYNAMIC, LDX_TLS_FORCED_DYNAMIC */
+  uint64_t modid;    /* 0: none */
 };
 enum { LDX_TLSDESC_SIZE = 24 }; /* of the argument that stubs of dynamic TLS read */
 #define LDX_TLS_DYNAMIC 0
@@ -94,7 +94,9 @@ struct ldx_object {
   dev_t dev;
   ino_t ino;
 
-  /* Image */
+  /* Image. Walks over all objects read from tls.modid to image.phnum, and should find that in one piece of cache. */
+  struct ldx_tls_segment tls;
+  bool removed; /* from all lists */
   const Elf64_Phdr *phdrs;
   struct elf_image image;
   struct elf_dynamic dyn;
@@ -121,12 +123,9 @@ struct ldx_object {
   /* Search (owned by search/) */
   struct ldx_search_dirs *rpath, *runpath;
 
-  struct ldx_tls_segment tls;
-
   /* State */
   uint32_t opens; /* dlopen handles out */
-  bool relocated, init_called, fini_called, constructed /* and all it depends on */, global, nodelete, closing,
-      removed;
+  bool relocated, init_called, fini_called, constructed /* and all it depends on */, global, nodelete, closing;
   bool deps_done, faked, is_libc, initfirst;
   bool overridden;      /* belongs to the guest's loader: some of its functions are ldx's own */
   bool indirect_access; /* GNU property: built to reach other objects' symbols only through the GOT */

@@ -299,7 +299,8 @@ static union ldx_dtv *resize_dtv(struct ldx_tls *t, void *tcb, union ldx_dtv *ol
 /* A reused stack: the thread that had it is gone, and all it left. */
 static void forget_thread(struct ldx_tls *t, struct ldx_thread *th) {
   free_blocks(t, th);
-  ldx_heap_free(t->heap, th->error.text);
+  ldx_heap_free(t->heap, th->error.diag.object);
+  ldx_heap_free(t->heap, th->error.line);
   th->error = (struct ldx_error_state){0};
   th->catcher = NULL;
   th->reader_epoch = 0;
@@ -341,7 +342,8 @@ void ldx_tls_free_thread(struct ldx_tls *t, void *tcb, bool storage) {
     t->threads = th->next;
   ldx_rlock_leave(&t->lock);
   free_blocks(t, th);
-  ldx_heap_free(t->heap, th->error.text);
+  ldx_heap_free(t->heap, th->error.diag.object);
+  ldx_heap_free(t->heap, th->error.line);
   void *raw = th->raw;
   ldx_heap_free(t->heap, dtv - 2);
   ldx_heap_free(t->heap, th);

@@ -10,6 +10,7 @@
 #define LDX_TLS_TLS_H
 
 #include "arch/x86_64/cpu.h"
+#include "base/diag.h"
 #include "base/lock.h"
 #include "namespace/object.h"
 
@@ -57,8 +58,9 @@ struct ldx_old_dtv {
 };
 
 struct ldx_error_state { /* dlerror(3), one per thread */
-  char *text;
-  bool pending, returned;
+  struct ldx_diag diag;  /* the latest error; its line is made when it is asked for */
+  char *line;
+  bool pending;
 };
 
 /* The loader's record of a thread that has TLS. */
