@@ -26,8 +26,11 @@ import sys
 import tempfile
 import time
 
-Case = collections.namedtuple("Case", "program threads prepare modes help", defaults=(2, None, ("command", "interp"), ""))
+# env, before: what the program runs with, and under
+Case = collections.namedtuple("Case", "program threads prepare modes env before help",
+                              defaults=(2, None, ("command", "interp"), {}, (), ""))
 
+PLAIN = {"STRESS_PLAIN": "1"}
 GRACE = 60  # seconds more than asked for, until a program counts as hanging
 MANY = 500
 
@@ -77,6 +80,12 @@ CASES = {
     "lazy": Case("stress-lazy", 4, help="slots bound by all threads at once, and in signal handlers"),
     "unwinding": Case("stress-unwinding", 2, copies, help="exceptions without pause through some of 500 libraries, others go"),
     "errors": Case("stress-errors", 3, damage, help="loads that fail: each thread's own error, and no trace of any"),
+    "address": Case("stress-mix-address", env=PLAIN | {"ASAN_OPTIONS": "detect_leaks=0"},
+                    help="the mix, without forks and signals, built with AddressSanitizer"),
+    "thread": Case("stress-mix-thread", env=PLAIN | {"TSAN_OPTIONS": "halt_on_error=1"},
+                   help="the same with ThreadSanitizer"),
+    "memcheck": Case("stress-mix", modes=("interp",), env=PLAIN, before=("valgrind", "-q", "--error-exitcode=99"),
+                     help="the same under valgrind"),
 }
 
 
@@ -168,9 +177,9 @@ class Runner:
         case, args = CASES[name], self.args
         seed = args.seed or int.from_bytes(os.urandom(3), "little") + 1
         words = [f"{args.seconds:g}", str(args.threads or case.threads), str(seed)]
-        env = dict(os.environ, STRESS_DRIVER="1")
+        env = dict(os.environ, STRESS_DRIVER="1", **case.env)
         start = time.monotonic()
-        fault, output = watch(self.command(case, mode, folder) + words, folder, env, args.seconds + GRACE)
+        fault, output = watch(list(case.before) + self.command(case, mode, folder) + words, folder, env, args.seconds + GRACE)
         self.results.append({"case": name, "mode": mode, "seed": seed, "fault": fault, "seconds": round(time.monotonic() - start, 2)})
         self.say(f"{'FAILED' if fault else 'ok':6} {name:20} {mode:8} {self.results[-1]['seconds']:6.1f} s", bool(fault))
         for line in output.splitlines():
