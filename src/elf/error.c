@@ -18,6 +18,8 @@ const char *elf_error_text(enum elf_error e) {
     return "ELF file OS ABI invalid";
   case ELF_WRONG_ABIVERSION:
     return "ELF file ABI version invalid";
+  case ELF_BAD_PADDING:
+    return "nonzero padding in e_ident";
   case ELF_WRONG_VERSION:
     return "ELF file version does not match current one";
   case ELF_WRONG_MACHINE:
@@ -30,8 +32,6 @@ const char *elf_error_text(enum elf_error e) {
     return "program headers outside the file";
   case ELF_NO_LOAD:
     return "object file has no loadable segments";
-  case ELF_BAD_ALIGN:
-    return "ELF load command alignment not page-aligned";
   case ELF_BAD_OFFSET:
     return "ELF load command address/offset not page-aligned";
   case ELF_BAD_SEGMENT:

@@ -19,6 +19,9 @@ enum elf_error elf_check_header(struct ldx_span file) {
   /* GNU: 1 unique symbols, 2 ifunc, 3 absolute symbols: all known here. */
   if (eh->e_ident[EI_ABIVERSION] > (eh->e_ident[EI_OSABI] == ELFOSABI_GNU ? 3 : 0))
     return ELF_WRONG_ABIVERSION;
+  for (unsigned i = EI_PAD; i < EI_NIDENT; i++)
+    if (eh->e_ident[i])
+      return ELF_BAD_PADDING;
   if (eh->e_version != EV_CURRENT)
     return ELF_WRONG_VERSION;
   if (eh->e_machine != EM_X86_64)
@@ -50,24 +53,13 @@ static bool may_follow(const struct elf_segment *before, const Elf64_Phdr *ph) {
   return end <= ph->p_vaddr && (!shares || before->flags == (ph->p_flags & 7));
 }
 
-/* What the file must fulfil to be mapped here. The kernel, which maps programs, does not ask for it. */
-static enum elf_error check_alignment(const Elf64_Phdr *ph) {
-  if (ph->p_align > 1 && ((ph->p_align & (LDX_PAGE - 1)) || !ldx_is_pow2(ph->p_align)))
-    return ELF_BAD_ALIGN;
-  if ((ph->p_vaddr ^ ph->p_offset) & (LDX_PAGE - 1))
-    return ELF_BAD_OFFSET;
-  if (ph->p_align > 1 && ((ph->p_vaddr - ph->p_offset) & (ph->p_align - 1)))
-    return ELF_BAD_OFFSET;
-  return ELF_OK;
-}
-
 static enum elf_error add_segment(const Elf64_Phdr *ph, uint64_t file_size, uint32_t max, struct elf_image *out) {
   const uint64_t limit = 1ull << 47;
-  enum elf_error e = file_size == UINT64_MAX ? ELF_OK : check_alignment(ph);
-  if (e)
-    return e;
+  /* What the file must fulfil to be mapped here. The kernel, which maps programs, does not ask for it. */
+  if (file_size != UINT64_MAX && ((ph->p_vaddr ^ ph->p_offset) & (LDX_PAGE - 1)))
+    return ELF_BAD_OFFSET;
   if (ph->p_vaddr >= limit || ph->p_memsz >= limit - ph->p_vaddr || ph->p_filesz > ph->p_memsz ||
-      ph->p_align >= limit)
+      (ldx_is_pow2(ph->p_align) && ph->p_align >= limit))
     return ELF_BAD_SEGMENT;
   if (!ldx_range_ok(file_size, ph->p_offset, ph->p_filesz, 1))
     return ELF_TRUNCATED;
@@ -82,7 +74,7 @@ static enum elf_error add_segment(const Elf64_Phdr *ph, uint64_t file_size, uint
   if (out->segment_count++ == 0)
     out->start = ldx_align_down(ph->p_vaddr, LDX_PAGE);
   out->end = ldx_align_up(ph->p_vaddr + ph->p_memsz, LDX_PAGE);
-  if (ph->p_align > out->max_align)
+  if (ph->p_align > out->max_align && ldx_is_pow2(ph->p_align)) /* else the page counts */
     out->max_align = ph->p_align;
   return ELF_OK;
 }

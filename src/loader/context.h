@@ -32,6 +32,7 @@ enum {
 
 #define LDX_DEFAULT_INTERP "/lib64/ld-linux-x86-64.so.2"
 #define LDX_MUSL_INTERP "/lib/ld-musl-x86_64.so.1"
+enum { LDX_CALLBACK_LOCKS = 64 };
 enum { LDX_SEED_SIZE = 512 * 1024, LDX_MAIN_TLS = 1024 * 1024 };
 
 /* LDX_LIST is --list, LDX_TRACE what LD_TRACE_LOADED_OBJECTS asks for. */
@@ -139,15 +140,16 @@ struct ldx_process {
   uint64_t epoch;
   uint32_t anonymous_readers;
   struct ldx_retired *retired;
-  uint64_t adds, subs;      /* objects ever added and removed */
-  bool starting;            /* the program's own objects are being loaded: they stay for good */
-  uintptr_t heap_break;     /* stack.c */
-  bool entering;            /* the program's own constructors run */
-  const char *program_path; /* file of the program, as it was named */
-  const char *command_path; /* file of ldx (command mode) */
-  const char *interp_name;  /* ldx as the program's PT_INTERP names it */
-  const char *guest_interp; /* the interpreter that belongs to the program's libc */
-  const char *exe_path;     /* what /proc/self/exe should name (command mode) */
+  struct ldx_rlock callbacks[LDX_CALLBACK_LOCKS]; /* query.c */
+  uint64_t adds, subs;                            /* objects ever added and removed */
+  bool starting;                                  /* the program's own objects are being loaded: they stay for good */
+  uintptr_t heap_break;                           /* stack.c */
+  bool entering;                                  /* the program's own constructors run */
+  const char *program_path;                       /* file of the program, as it was named */
+  const char *command_path;                       /* file of ldx (command mode) */
+  const char *interp_name;                        /* ldx as the program's PT_INTERP names it */
+  const char *guest_interp;                       /* the interpreter that belongs to the program's libc */
+  const char *exe_path;                           /* what /proc/self/exe should name (command mode) */
   uintptr_t exe_real[LDX_EXE_WRAPPERS];
   uintptr_t create_thread; /* libc's own pthread_create */
   bool threaded;           /* the program has made a thread */

@@ -18,8 +18,9 @@ char *ldx_dlerror(void);
 int ldx_dladdr(const void *addr, void *info);
 int ldx_dladdr1(const void *addr, void *info, void **extra, int flags);
 int ldx_dlinfo(void *handle, int request, void *arg);
-int ldx_dl_iterate_phdr(int (*callback)(void *info, size_t size, void *data), void *data);
-int ldx_dl_iterate_ns_phdr(long ns, int (*callback)(void *info, size_t size, void *data), void *data);
+typedef int ldx_phdr_callback(void *info, size_t size, void *data);
+int ldx_dl_iterate_phdr(ldx_phdr_callback *callback, void *data);
+int ldx_dl_iterate_ns_phdr(long ns, ldx_phdr_callback *callback, void *data);
 int ldx_find_object(void *pc, void *result);
 struct ldx_object *ldx_find_dso(uintptr_t addr);
 

@@ -154,7 +154,7 @@ static const struct {
     [POSIX_SPAWN] = {"posix_spawn", w_posix_spawn},
 };
 
-#define LETTERS(a, b) (1ull << (((a) * 7 + (b)) % 64))
+#define LETTERS(a, b) (1ull << (((a)*7 + (b)) % 64))
 /* The first two letters of all names in the table: few others of libc's begin like these. */
 static bool may_be_wrapped(const char *name) {
   static const uint64_t known = LETTERS('r', 'e') | LETTERS('_', '_') | LETTERS('c', 'a') | LETTERS('o', 'p') |

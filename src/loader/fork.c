@@ -52,10 +52,34 @@ static void repair_modules(void) {
     }
 }
 
+/* Objects whose constructors another thread was at, and those that need them, will not come to life here: nobody
+ * finds them by name any more, and who opens them gets a fresh copy. They stay mapped. */
+static bool is_unborn(const struct ldx_object *o, uintptr_t self) {
+  for (const struct ldx_visit *v = ldx_self.visits; v; v = v->next)
+    if (v->object == o && v->thread != self)
+      return true;
+  for (uint32_t i = 0; i < o->needed.count && !o->init_called; i++)
+    if (o->needed.at[i]->closing)
+      return true;
+  return false;
+}
+
+static void give_up_unborn(struct ldx_namespace *ns, uintptr_t self) {
+  bool more = ldx_self.visits;
+  while (more) {
+    more = false;
+    for (struct ldx_object *o = ns->first; o; o = o->map.l_next)
+      if (o->dlopened && !o->closing && is_unborn(o, self))
+        o->closing = o->fini_called = more = true;
+  }
+}
+
 /* Called with the writer lock, when it is first taken in a new process. */
 static void forget_threads(void) {
   uintptr_t self = ldx_thread_pointer();
   ldx_heap_after_fork(&ldx_self.heap);
+  for (struct ldx_namespace *ns = &ldx_self.base; ns; ns = ns->next)
+    give_up_unborn(ns, self);
   drop_visits(&ldx_self.visits, self);
   drop_visits(&ldx_self.waits, self);
   drop_collectors(self);
@@ -74,6 +98,10 @@ static void settle_locks(void) {
     ldx_rlock_enter(&ns->unique->lock);
     ldx_rlock_leave(&ns->unique->lock);
   }
+  for (size_t i = 0; i < LDX_CALLBACK_LOCKS; i++) {
+    ldx_rlock_enter(&ldx_self.callbacks[i]);
+    ldx_rlock_leave(&ldx_self.callbacks[i]);
+  }
   ldx_rlock_leave(&ldx_self.lock);
 }
 
@@ -84,6 +112,8 @@ static void watch(uint32_t *now) {
   ldx_self.lock.forked = forget_threads;
   for (struct ldx_namespace *ns = &ldx_self.base; ns; ns = ns->next)
     ldx_rlock_watch(&ns->unique->lock, g);
+  for (size_t i = 0; i < LDX_CALLBACK_LOCKS; i++)
+    ldx_rlock_watch(&ldx_self.callbacks[i], g);
   ldx_rlock_watch(&ldx_self.tls.lock, g);
   ldx_rlock_watch(&ldx_self.lock, g);
 }

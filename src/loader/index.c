@@ -1,5 +1,6 @@
-/* Address to object, without a lock: a sorted table that is replaced as a whole. Most objects lie close together, as the
- * kernel places mappings: a second table, a slot for every piece of that stretch, tells where in the first to look. */
+/* Address to object, without a lock: a sorted table that is replaced as a whole. Most objects lie close together, as
+ * the kernel places mappings: a second table, a slot for every piece of that stretch, tells where in the first to
+ * look. */
 #include <string.h>
 
 #include "loader/load.h"
@@ -14,13 +15,14 @@ static void insert(struct ldx_index *x, struct ldx_object *o) {
   x->at[i] = (struct ldx_index_entry){o->map_start, o->map_end, o, eh_frame ? o->map.l_addr + eh_frame->p_vaddr : 0};
 }
 
-/* The stretch [*low, *high) of entries that lie close together: without those at its ends (the program, the vDSO) that
- * are farther away from the others than these from each other. */
+/* The stretch [*low, *high) of entries that lie close together: without those at its ends (the program, the vDSO)
+ * that are farther away from the others than these from each other. */
 static void find_stretch(const struct ldx_index *x, uint32_t *low, uint32_t *high) {
   *low = 0;
   *high = x->count;
   while (*high - *low > 1) {
-    uintptr_t first = x->at[*low + 1].start, last = x->at[*high - 2].end, all = x->at[*high - 1].end - x->at[*low].start;
+    uintptr_t first = x->at[*low + 1].start, last = x->at[*high - 2].end,
+              all = x->at[*high - 1].end - x->at[*low].start;
     if (first - x->at[*low].end > all / 2)
       ++*low;
     else if (x->at[*high - 1].start - last > all / 2)

@@ -170,8 +170,8 @@ struct ldx_object *ldx_object_at(uintptr_t addr);
 void ldx_anonymous_enter(void);
 void ldx_anonymous_leave(void);
 
-/* A walk without the lock. The epoch of an outer reader is handed from enter to leave, not counted: a signal handler may
- * come in between. */
+/* A walk without the lock. The epoch of an outer reader is handed from enter to leave, not counted: a signal handler
+ * may come in between. */
 struct ldx_reader {
   struct ldx_thread *thread; /* NULL: one without a record */
   uint64_t outer;
@@ -184,7 +184,8 @@ static inline struct ldx_reader ldx_reader_enter(void) {
   }
   r.outer = __atomic_load_n(&r.thread->reader_epoch, __ATOMIC_RELAXED);
   if (!r.outer)
-    __atomic_store_n(&r.thread->reader_epoch, __atomic_load_n(&ldx_self.epoch, __ATOMIC_ACQUIRE) + 1, __ATOMIC_SEQ_CST);
+    __atomic_store_n(&r.thread->reader_epoch, __atomic_load_n(&ldx_self.epoch, __ATOMIC_ACQUIRE) + 1,
+                     __ATOMIC_SEQ_CST);
   return r;
 }
 static inline void ldx_reader_leave(struct ldx_reader r) {
@@ -193,6 +194,12 @@ static inline void ldx_reader_leave(struct ldx_reader r) {
   else
     __atomic_store_n(&r.thread->reader_epoch, r.outer, __ATOMIC_RELEASE);
 }
+/* A call of dl_iterate_phdr, on its stack. */
+struct ldx_iteration {
+  struct ldx_iteration *outer;
+  struct ldx_reader reader;
+  struct ldx_rlock *lock; /* the callback's, or NULL */
+};
 void ldx_retire_block(void *p);
 void ldx_retire_object(struct ldx_object *o);
 void ldx_reclaim(void);

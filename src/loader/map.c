@@ -184,7 +184,15 @@ static bool place_phdrs(struct ldx_object *o, const Elf64_Ehdr *eh, const Elf64_
 static void set_extent(struct ldx_object *o) {
   o->map.l_addr = o->image.bias;
   o->map_start = o->image.bias + o->image.start;
-  o->map_end = o->image.bias + o->image.end;
+  const struct elf_segment *last = &o->image.segments[o->image.segment_count - 1];
+  o->map_end = o->image.bias + last->vaddr + last->memsz;
+  o->contiguous = o->kind != LDX_PROGRAM;
+  for (uint32_t i = 0; i + 1 < o->image.segment_count && !o->contiguous; i++) {
+    const struct elf_segment *s = &o->image.segments[i];
+    if (ldx_align_down(s[1].vaddr, LDX_PAGE) > ldx_align_up(s->vaddr + s->memsz, LDX_PAGE))
+      return;
+  }
+  o->contiguous = true;
 }
 
 /* The image refers to headers that were read; let it refer to those that stay. */
@@ -244,9 +252,10 @@ struct ldx_object *ldx_map_file(struct ldx_load *l, struct ldx_library_file *f, 
   o->dev = st->st_dev;
   o->ino = st->st_ino;
   void *own = NULL;
-  const Elf64_Phdr *phdrs = file_phdrs(f, name, (uint64_t)st->st_size, &own, l->diag);
+  uint64_t size = S_ISREG(st->st_mode) ? (uint64_t)st->st_size : INT64_MAX; /* what is no file refuses to be mapped */
+  const Elf64_Phdr *phdrs = file_phdrs(f, name, size, &own, l->diag);
   bool ok = phdrs && check_type((const Elf64_Ehdr *)f->head, kind, name, l->diag) &&
-            map_phdrs(o, f, name, phdrs, (uint64_t)st->st_size, l->diag) && ldx_read_object(o, l->diag);
+            map_phdrs(o, f, name, phdrs, size, l->diag) && ldx_read_object(o, l->diag);
   ldx_delete(own);
   if (ok)
     return o;

@@ -124,6 +124,7 @@ static void copy_facts(struct ldx_object *p, struct ldx_object *real) {
   p->dyn = real->dyn;
   p->map_start = real->map_start;
   p->map_end = real->map_end;
+  p->contiguous = real->contiguous;
   p->entry = real->entry;
   p->tls = real->tls;
   p->tls.descriptors = NULL;

@@ -21,7 +21,7 @@ struct dl_info { /* Dl_info */
 static bool covers(const struct ldx_object *o, const Elf64_Sym *s, uintptr_t addr, const Elf64_Sym *best) {
   uintptr_t at = o->map.l_addr + s->st_value;
   unsigned type = ELF64_ST_TYPE(s->st_info);
-  if (addr < at || type == STT_TLS || (s->st_shndx == SHN_UNDEF && s->st_value == 0))
+  if (addr < at || type == STT_TLS || s->st_shndx == SHN_ABS || (s->st_shndx == SHN_UNDEF && s->st_value == 0))
     return false;
   bool hit = s->st_shndx == SHN_UNDEF || s->st_size == 0 ? addr == at : addr - at < s->st_size;
   return hit && (!best || best->st_value < s->st_value);
@@ -44,7 +44,7 @@ int ldx_dladdr1(const void *addr, void *info, void **extra, int flags) {
   struct dl_info *out = info;
   struct ldx_reader reader = ldx_reader_enter();
   struct ldx_object *o = ldx_object_at((uintptr_t)addr);
-  if (o && !ldx_object_holds(o, (uintptr_t)addr) && o->kind != LDX_LOADER)
+  if (o && !o->contiguous && !ldx_object_holds(o, (uintptr_t)addr))
     o = NULL;
   if (o) {
     const Elf64_Sym *s = nearest_symbol(o, (uintptr_t)addr);
@@ -63,7 +63,7 @@ int ldx_dladdr1(const void *addr, void *info, void **extra, int flags) {
 
 int ldx_dladdr(const void *addr, void *info) { return ldx_dladdr1(addr, info, NULL, 0); }
 
-static int iterate(int (*callback)(void *info, size_t size, void *data), void *data, const struct ldx_namespace *ns) {
+static int iterate(ldx_phdr_callback *callback, void *data, const struct ldx_namespace *ns) {
   int r = 0;
   for (struct ldx_object *o = __atomic_load_n(&ns->first, __ATOMIC_ACQUIRE); o && !r;
        o = __atomic_load_n(&o->map.l_next, __ATOMIC_ACQUIRE)) {
@@ -85,34 +85,50 @@ static int iterate(int (*callback)(void *info, size_t size, void *data), void *d
   return r;
 }
 
+/* Callbacks have relied for decades on not being called by two threads at once (libgcc's before version 12 keeps a
+ * cache). But one that waits for another's work, or is a signal handler's, must not stop others: the lock is the
+ * callback's own. */
+static struct ldx_rlock *lock_of(ldx_phdr_callback *callback) {
+  uint64_t h = (uintptr_t)callback * 0x9e3779b97f4a7c15;
+  return __atomic_load_n(&ldx_self.lock.process, __ATOMIC_RELAXED) ? &ldx_self.callbacks[h >> 58] : NULL;
+}
+
+static void leave(struct ldx_thread *th, const struct ldx_iteration *i) {
+  if (th)
+    th->iteration = i->outer;
+  if (i->lock)
+    ldx_rlock_leave(i->lock);
+  ldx_reader_leave(i->reader);
+}
+
 /* A callback may leave by an exception or by its thread's end. Unwinders ask a frame's personality routine (Itanium
- * C++ ABI 1.6); this one only ends the reader. An outer reader can be nothing but another iteration. */
+ * C++ ABI 1.6); this one only ends the iteration: of its thread's, which are nested, the newest. */
 int ldx_iteration_unwound(int version, int actions) __attribute__((used));
 int ldx_iteration_unwound(int version, int actions) {
   enum { CLEANUP_PHASE = 2, CONTINUE_UNWIND = 8 };
   struct ldx_thread *th = ldx_thread_self();
   (void)version;
-  if ((actions & CLEANUP_PHASE) && th && --th->iterating == 0)
-    ldx_reader_leave((struct ldx_reader){th, 0});
+  if ((actions & CLEANUP_PHASE) && th && th->iteration)
+    leave(th, th->iteration);
   return CONTINUE_UNWIND;
 }
 
-static __attribute__((noinline)) int iterate_as_reader(int (*callback)(void *info, size_t size, void *data),
-                                                       void *data, const struct ldx_namespace *ns) {
+static __attribute__((noinline)) int iterate_as_reader(ldx_phdr_callback *callback, void *data,
+                                                       const struct ldx_namespace *ns) {
   __asm__ volatile(".cfi_personality 0x1b, ldx_iteration_unwound" ::); /* PC-relative, 4 bytes */
   struct ldx_thread *th = ldx_thread_self();
-  struct ldx_reader reader = ldx_reader_enter();
+  struct ldx_iteration i = {th ? th->iteration : NULL, ldx_reader_enter(), lock_of(callback)};
+  if (i.lock)
+    ldx_rlock_enter(i.lock);
   if (th)
-    th->iterating++;
+    th->iteration = &i;
   int r = iterate(callback, data, ns);
-  if (th)
-    th->iterating--;
-  ldx_reader_leave(reader);
+  leave(th, &i);
   return r;
 }
 
 /* The code that runs keeps its object and so its namespace. */
-int ldx_dl_iterate_phdr(int (*callback)(void *info, size_t size, void *data), void *data) {
+int ldx_dl_iterate_phdr(ldx_phdr_callback *callback, void *data) {
   struct ldx_reader reader = ldx_reader_enter();
   const struct ldx_object *from = ldx_object_at((uintptr_t)__builtin_return_address(0));
   const struct ldx_namespace *ns = from && from->ns ? from->ns : &ldx_self.base;
@@ -120,7 +136,7 @@ int ldx_dl_iterate_phdr(int (*callback)(void *info, size_t size, void *data), vo
   return iterate_as_reader(callback, data, ns);
 }
 
-int ldx_dl_iterate_ns_phdr(long id, int (*callback)(void *info, size_t size, void *data), void *data) {
+int ldx_dl_iterate_ns_phdr(long id, ldx_phdr_callback *callback, void *data) {
   struct ldx_reader reader = ldx_reader_enter();
   const struct ldx_namespace *ns = ldx_namespace_of_id(id);
   int r = ns ? iterate_as_reader(callback, data, ns) : -1;
@@ -155,7 +171,7 @@ struct ldx_object *ldx_find_dso(uintptr_t addr) {
   struct ldx_reader reader = ldx_reader_enter();
   struct ldx_object *o = ldx_object_at(addr);
   ldx_reader_leave(reader);
-  return o && ldx_object_holds(o, addr) ? o : NULL;
+  return o && (o->contiguous || ldx_object_holds(o, addr)) ? o : NULL;
 }
 
 /* Dl_serinfo: size, count, then { name, flags } pairs, then the names. */

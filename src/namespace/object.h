@@ -104,6 +104,7 @@ struct ldx_object {
   uint32_t version_count;
   uintptr_t map_start, map_end, entry;
   uintptr_t relro_start, relro_end;
+  bool contiguous;  /* nobody else's memory lies between its segments */
   bool mapped_here; /* by ldx: unmapped with the object */
   void *own_phdrs;  /* heap copy when no segment holds them */
 

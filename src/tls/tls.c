@@ -304,7 +304,7 @@ static void forget_thread(struct ldx_tls *t, struct ldx_thread *th) {
   th->error = (struct ldx_error_state){0};
   th->catcher = NULL;
   th->reader_epoch = 0;
-  th->iterating = 0;
+  th->iteration = NULL;
   th->creating = 0;
 }
 

@@ -63,6 +63,8 @@ struct ldx_error_state { /* dlerror(3), one per thread */
   bool pending;
 };
 
+struct ldx_iteration; /* loader/ */
+
 /* The loader's record of a thread that has TLS. */
 struct ldx_thread {
   struct ldx_thread *next, *prev;
@@ -73,9 +75,9 @@ struct ldx_thread {
   struct ldx_tls_block *blocks;
   struct ldx_old_dtv *old_dtvs;
   struct ldx_error_state error;
-  void *catcher;         /* innermost struct ldx_catcher */
-  uint64_t reader_epoch; /* 0: not inside a lock-free reader */
-  uint32_t iterating;    /* calls of dl_iterate_phdr it is in */
+  void *catcher;                   /* innermost struct ldx_catcher */
+  uint64_t reader_epoch;           /* 0: not inside a lock-free reader */
+  struct ldx_iteration *iteration; /* the innermost call of dl_iterate_phdr it is in */
 };
 
 /* Static TLS may grow while the program runs. A new thread gets the room that its libc is told of (static_size); room
