@@ -1,5 +1,6 @@
 """The dl functions: opening, closing, looking up, asking, failing; each in more ways than a program would think of."""
 
+import graphs
 from harness import Case, Outcome, Rewrite
 
 # Unwinders throw their caches away when these counters change.
@@ -186,4 +187,11 @@ THREADS = [
     case('pins-main-thread', ['pins', 'main'], 'pins a'),
 ]
 
-CASES = OPENING + CLOSING + ENDING + ASKING + CALLING + FILTERS + THREADS
+# Libraries that need and bind one another at random (graphs.py), twelve runs of steps over each set.
+GRAPHS = [
+    Case(f'dl.graph-{seed}', script=graphs.script(seed), limit=60,
+         use='steps ' + ' '.join(f'{name}=graphs/{seed}/{name}' for name in graphs.names(seed)))
+    for seed in (1, 2, 3, 4, 5, 6, 7, 8, 18, 19, 27, 53, 60)
+]
+
+CASES = OPENING + CLOSING + ENDING + ASKING + CALLING + FILTERS + THREADS + GRAPHS

@@ -17,8 +17,8 @@ static void *newest(const char *name, size_t length) {
   for (int i = count; i-- > 0;)
     if (opened[i].handle && strlen(opened[i].name) == length && memcmp(opened[i].name, name, length) == 0)
       return opened[i].handle;
-  tell("no handle of %s\n", name);
-  exit(93);
+  tell("no handle of %.*s\n", (int)length, name);
+  return NULL;
 }
 
 static void do_open(const char *name) {
@@ -36,6 +36,8 @@ static void do_open(const char *name) {
 
 static void do_close(const char *name) {
   void *handle = newest(name, strlen(name));
+  if (!handle)
+    return;
   tell("close %s:", name);
   int result = dlclose(handle);
   tell(" %d %s\n", result, result ? why() : "");
@@ -49,6 +51,12 @@ static void do_close(const char *name) {
 static void do_call(void *handle, const char *symbol) {
   const char *(*f)(void) = (const char *(*)(void))dlsym(handle, symbol);
   tell("%s: %s\n", symbol, f ? f() : why());
+}
+
+static void do_call_of(const char *name, const char *colon) {
+  void *handle = newest(name, colon - name);
+  if (handle)
+    do_call(handle, colon + 1);
 }
 
 static void step(const char *word);
@@ -95,7 +103,7 @@ static void step(const char *word) {
   else if (*word == '*')
     IN_CHILD(step(word + 1));
   else if (colon)
-    do_call(newest(word, colon - word), colon + 1);
+    do_call_of(word, colon);
   else
     exit(92);
 }
