@@ -187,6 +187,7 @@ long stress_resident(void) {
 void stress_run(const struct stress_options *o, const struct stress_plan *p) {
   struct sigaction a = {.sa_sigaction = on_signal, .sa_flags = SA_SIGINFO | SA_RESTART};
   int allowed = p->mappings_allowed ? p->mappings_allowed : MAPPINGS_ALLOWED;
+  long resident_allowed = p->resident_allowed ? p->resident_allowed : RESIDENT_ALLOWED;
   run.plan = p;
   run.threads = o->threads;
   run.seed = o->seed * 2;
@@ -202,7 +203,7 @@ void stress_run(const struct stress_options *o, const struct stress_plan *p) {
          more_mappings, more_descriptors);
   if (getenv("STRESS_PLAIN")) /* the checker keeps memory of its own */
     return;
-  CHECK(more <= RESIDENT_ALLOWED, "memory grew from %ld by %ld KiB", resident, more);
+  CHECK(more <= resident_allowed, "memory grew from %ld by %ld KiB", resident, more);
   CHECK(more_mappings <= allowed, "mappings grew from %d by %d", mappings, more_mappings);
   CHECK(more_descriptors == 0, "descriptors grew from %d by %d", descriptors, more_descriptors);
 }

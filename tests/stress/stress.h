@@ -34,6 +34,7 @@ struct stress_plan {
   void (*between)(void);       /* after each part, with no other thread left, before memory is measured; or NULL */
   void (*signalled)(void *pc); /* in a handler, a thousand times a second, on one of the threads; or NULL */
   int mappings_allowed;        /* how many more the second part may end with than the first; 0: the usual */
+  long resident_allowed;       /* and KiB */
 };
 
 /* A short part to warm up, and a long one. The second must end with the memory of the first. */

@@ -91,5 +91,6 @@ int main(int argc, char **argv) {
   stress_plan plan = {};
   plan.work = work;
   plan.between = none_left;
+  plan.resident_allowed = 16384; // what waits for a reader that was stopped in the middle: the tables of 500 objects
   stress_run(&o, &plan);
 }
