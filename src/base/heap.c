@@ -5,6 +5,7 @@
 
 #include "base/span.h"
 #include "base/sys.h"
+#include "base/valgrind.h"
 
 /* A block's header sits in the 16 bytes before it. */
 struct block {
@@ -35,7 +36,10 @@ static unsigned class_below(size_t size) {
 
 static void *map_pages(size_t size) {
   long r = sys_mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-  return ldx_sys_failed(r) ? NULL : (void *)r;
+  if (ldx_sys_failed(r))
+    return NULL;
+  ldx_no_race_checks((void *)r, size);
+  return (void *)r;
 }
 
 static void *alloc_large(size_t size) {

@@ -1,6 +1,7 @@
 #include "base/lock.h"
 
 #include "base/sys.h"
+#include "base/valgrind.h"
 
 /* The word: waiters' flag, thread pointer of the holder (bits 6 to 46), his process (bits 48 to 63). */
 enum { WAITED_FOR = 1, PROCESS_SHIFT = 48 };
@@ -50,6 +51,7 @@ void ldx_rlock_enter(struct ldx_rlock *l) {
     }
     wait_for(l, mine);
   }
+  ldx_happens_after(l);
   uint32_t process = (uint32_t)(mine >> PROCESS_SHIFT);
   if (l->forked && l->known != process) {
     l->known = process;
@@ -62,6 +64,7 @@ void ldx_rlock_leave(struct ldx_rlock *l) {
     l->depth--;
     return;
   }
+  ldx_happens_before(l);
   if (__atomic_exchange_n(&l->word, 0, __ATOMIC_RELEASE) & WAITED_FOR)
     sys_futex(&l->word, FUTEX_WAKE_PRIVATE, 1);
 }

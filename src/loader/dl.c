@@ -22,6 +22,10 @@ enum { CALLERS_OWN = -2 }; /* namespace of the code that calls: glibc's __LM_ID_
 
 /* Bits libc adds to the mode in calls of its own: __RTLD_DLOPEN, __RTLD_SPROF, __RTLD_CALLMAP... */
 enum { GUEST_MODES = (int)0xf8000000 };
+enum {
+  KNOWN_MODES = RTLD_LAZY | RTLD_NOW | RTLD_NOLOAD | RTLD_DEEPBIND | RTLD_GLOBAL | RTLD_NODELETE | LDX_RTLD_SHARED |
+                LDX_RTLD_ISOLATE
+};
 
 /* The object whose code made a call; the program when it is no object's. For the time of a reader. */
 static struct ldx_object *object_of(const void *caller) {
@@ -64,8 +68,10 @@ static struct ldx_object *find_or_load(const struct request *r, struct ldx_diag 
   *fresh = l.root->pending || !l.root->searchlist.list;
   if (!*fresh)
     return l.root;
-  if (l.root->pending)
+  if (l.root->pending) {
     l.root->loader = NULL; /* a root inherits no RPATH */
+    l.root->nodelete |= (r->mode & RTLD_NODELETE) != 0;
+  }
   ldx_r_debug_state(r->ns->debug, LDX_RT_ADD);
   bool ok = ldx_run_load(&l, discover);
   ldx_r_debug_state(r->ns->debug, LDX_RT_CONSISTENT);
@@ -73,9 +79,8 @@ static struct ldx_object *find_or_load(const struct request *r, struct ldx_diag 
 }
 
 static bool valid_mode(int mode, const char *name, struct ldx_diag *d) {
-  const int known = RTLD_LAZY | RTLD_NOW | RTLD_NOLOAD | RTLD_DEEPBIND | RTLD_GLOBAL | RTLD_NODELETE;
   const int sharing = LDX_RTLD_SHARED | LDX_RTLD_ISOLATE;
-  if ((mode & ~(known | sharing | GUEST_MODES)) || (mode & sharing) == sharing)
+  if ((mode & ~(KNOWN_MODES | GUEST_MODES)) || (mode & sharing) == sharing)
     return ldx_fail(d, LDX_DIAG_LOAD, 0, "", "invalid mode parameter");
   return (mode & (RTLD_LAZY | RTLD_NOW)) ||
          ldx_fail(d, LDX_DIAG_LOAD, EINVAL, name ? name : "", "invalid mode for dlopen()");
@@ -162,7 +167,11 @@ struct ldx_object *ldx_open(const char *name, int mode, const void *caller, stru
   return name && *name ? open_named(&r, d) : open_first(r.ns);
 }
 
+/* dlmopen passes over mode bits that it does not know, as the system loader's does. */
 static struct ldx_object *open_in(long id, const char *name, int mode, const void *caller, struct ldx_diag *d) {
+  mode &= KNOWN_MODES | GUEST_MODES;
+  if (id == CALLERS_OWN)
+    return ldx_open(name, mode, caller, d);
   if (!valid_mode(mode, name, d))
     return NULL;
   struct request r = {name, mode, caller_object(caller), NULL, id};
@@ -214,7 +223,7 @@ char *ldx_dlerror(void) { return ldx_take_error(); }
 void *ldx_guest_open(const char *name, int mode, const void *caller, long ns, int argc, char **argv, char **env) {
   (void)argc, (void)argv, (void)env;
   struct ldx_diag d = {.heap = &ldx_self.heap};
-  struct ldx_object *o = ns == CALLERS_OWN ? ldx_open(name, mode, caller, &d) : open_in(ns, name, mode, caller, &d);
+  struct ldx_object *o = open_in(ns, name, mode, caller, &d);
   if (!o && ldx_failed(&d))
     ldx_signal_diag(&d);
   return o;
@@ -230,7 +239,7 @@ void ldx_guest_close(void *handle) {
 static void *value_of(struct ldx_object *o, const Elf64_Sym *s) {
   unsigned type = ELF64_ST_TYPE(s->st_info);
   if (type == STT_TLS) {
-    char *base = ldx_tls_address(&ldx_self.tls, o->tls.modid, false);
+    char *base = ldx_tls_address(&ldx_self.tls, o->tls.modid);
     return base ? base + s->st_value : NULL;
   }
   uintptr_t override = o->overridden ? ldx_override(o, s) : 0;
@@ -344,7 +353,10 @@ struct ldx_object *ldx_guest_lookup(const char *name, struct ldx_object *from, c
                               .flags = lookup_flags(version),
                               .tried = ldx_symbol_trace()};
   struct ldx_scope_slot *local[2] = {from->searchlist.list ? &from->searchlist : &from->self, NULL};
-  if (ldx_find_symbol(local, &r)) {
+  struct ldx_reader reader = ldx_reader_enter();
+  bool found = ldx_find_symbol(local, &r);
+  ldx_reader_leave(reader);
+  if (found) {
     *ref = r.sym;
     ldx_trace_binding(&r, false);
     return r.object;

@@ -1,6 +1,7 @@
 /* Constructors and destructors (gABI ch. 5 "Initialization and Termination Functions"). They are the program's code,
  * and run without the writer lock: other threads load meanwhile, and wait only for what they need themselves. */
 #include "base/sys.h"
+#include "base/valgrind.h"
 #include "loader/load.h"
 
 typedef void init_function(int argc, char **argv, char **envp);
@@ -11,8 +12,11 @@ static char **environment(void) {
     return ldx_self.args.envp;
   struct ldx_scope_slot *scope[] = {&ldx_self.base.global, NULL};
   struct ldx_sym_request r = {.name = elf_name("environ"), .from = ldx_self.base.program, .flags = LDX_SYM_NEWEST};
+  struct ldx_reader reader = ldx_reader_enter();
   bool found = ldx_find_symbol(scope, &r) && elf_at_memory(&r.object->image, r.sym->st_value, sizeof(char **), PF_W);
-  return found ? *(char ***)(r.object->map.l_addr + r.sym->st_value) : ldx_self.args.envp;
+  char **envp = found ? *(char ***)(r.object->map.l_addr + r.sym->st_value) : ldx_self.args.envp;
+  ldx_reader_leave(reader);
+  return envp;
 }
 
 static void call(uintptr_t f, char **envp) {
@@ -115,6 +119,18 @@ static __attribute__((noinline)) void visit(struct ldx_object *o, uintptr_t self
   end_visit(&v);
 }
 
+static bool is_constructed(struct ldx_object *root) {
+  if (!__atomic_load_n(&root->constructed, __ATOMIC_ACQUIRE))
+    return false;
+  ldx_happens_after(root);
+  return true;
+}
+
+static void set_constructed(struct ldx_object *root) {
+  ldx_happens_before(root);
+  __atomic_store_n(&root->constructed, true, __ATOMIC_RELEASE);
+}
+
 static void construct_all(struct ldx_object *root);
 
 /* Under the lock, which is given up while constructors run. */
@@ -162,7 +178,7 @@ static void construct_all(struct ldx_object *root) {
     run_preinit(root);
   for (uint32_t i = count; i-- > 0;)
     construct(order[i]);
-  __atomic_store_n(&root->constructed, true, __ATOMIC_RELEASE);
+  set_constructed(root);
 }
 
 /* A constructor has opened a root that this thread is at. */
@@ -174,13 +190,13 @@ static bool is_inside(const struct ldx_object *root) {
 }
 
 void ldx_run_constructors(struct ldx_object *root, bool fresh) {
-  if (__atomic_load_n(&root->constructed, __ATOMIC_ACQUIRE))
+  if (is_constructed(root))
     return;
   ldx_rlock_enter(&ldx_self.lock);
   if (fresh || !is_inside(ldx_real(root)))
     construct_all(ldx_real(root));
   if (root->real && root->real->constructed)
-    __atomic_store_n(&root->constructed, true, __ATOMIC_RELEASE);
+    set_constructed(root);
   ldx_rlock_leave(&ldx_self.lock);
 }
 

@@ -4,8 +4,8 @@
 #include <sys/mman.h>
 
 #include "arch/x86_64/isa.h"
-#include "arch/x86_64/valgrind.h"
 #include "base/sys.h"
+#include "base/valgrind.h"
 #include "elf/notes.h"
 #include "loader/load.h"
 #include "loader/stack.h"

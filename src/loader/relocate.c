@@ -423,9 +423,7 @@ uintptr_t ldx_resolve(const struct ldx_object *definer, uintptr_t resolver) {
   if (!ldx_object_has_code(definer, resolver))
     ldx_die_text("%s: %s: resolver of an indirect function outside executable segments", ldx_self.program_name,
                  ldx_display_name(definer));
-  if (!__atomic_load_n(&ldx_self.cpu.xsave_size, __ATOMIC_ACQUIRE))
-    ldx_cpu_measure(&ldx_self.cpu);
-  return ldx_call_xsave((uintptr_t(*)(void))resolver, ldx_self.cpu.xsave_mask, ldx_self.cpu.xsave_size);
+  return ldx_call_keeping_vectors(&ldx_self.cpu, (uintptr_t(*)(uintptr_t))resolver, 0);
 }
 
 /* A word in a read-only segment (a text relocation): its pages are opened for the moment. */

@@ -9,6 +9,7 @@
 #include "base/print.h"
 #include "base/sys.h"
 #include "base/text.h"
+#include "base/valgrind.h"
 #include "loader/error.h"
 #include "loader/guest.h"
 #include "loader/load.h"
@@ -24,6 +25,7 @@ extern Elf64_Dyn _DYNAMIC[] __attribute__((visibility("hidden")));
 void _start(void);
 
 static void init_process(uintptr_t *stack) {
+  ldx_no_race_checks(&ldx_self, sizeof ldx_self);
   ldx_heap_seed(&ldx_self.heap, ldx_self.seed, sizeof ldx_self.seed);
   ldx_read_stack(stack, &ldx_self.args);
   ldx_cpu_init(&ldx_self.cpu, ldx_self.args.auxv.hwcap2);
@@ -277,12 +279,21 @@ static void add_loader(struct ldx_load *l) {
     must(NULL);
 }
 
+/* With other folders to search it may be another file than the program names. */
+static bool is_guest_interp(const struct ldx_object *o) {
+  struct stat st;
+  if (!ldx_self.search.library_path && !ldx_self.base.program->dyn.info[DT_RPATH] &&
+      !ldx_self.base.program->dyn.info[DT_RUNPATH])
+    return true;
+  return !ldx_sys_failed(sys_stat(ldx_self.guest_interp, &st)) && st.st_dev == o->dev && st.st_ino == o->ino;
+}
+
 /* The guest's loader comes in as a dependency of libc; it is called what the program calls it. */
 static void name_support(struct ldx_load *l) {
   for (uint32_t i = 0; i < l->fresh.count; i++) {
     struct ldx_object *o = l->fresh.at[i];
     const char *base = ldx_self.guest_interp ? strrchr(ldx_self.guest_interp, '/') : NULL;
-    if (!base || !o->soname || strcmp(o->soname, base + 1) || o->kind != LDX_LIBRARY)
+    if (!base || !o->soname || strcmp(o->soname, base + 1) || o->kind != LDX_LIBRARY || !is_guest_interp(o))
       continue;
     char *name = ldx_strdup(&ldx_self.heap, ldx_self.guest_interp);
     if (name) {

@@ -24,16 +24,20 @@ void *ldx_tls_get_addr(const struct ldx_tls_index *ti) {
   return ldx_tls_get_addr_slow(ti);
 }
 
-static void *block_of(const struct ldx_tls_index *ti, bool bare) {
-  void *p = ldx_tls_address(&ldx_self.tls, ti->module, bare);
+void *ldx_tls_get_addr_slow(const struct ldx_tls_index *ti) {
+  void *p = ldx_tls_address(&ldx_self.tls, ti->module);
   if (!p)
     ldx_die_text("%s: cannot allocate memory for thread-local data: ABORT", ldx_self.program_name);
   return (char *)p + ti->offset;
 }
 
-void *ldx_tls_get_addr_slow(const struct ldx_tls_index *ti) { return block_of(ti, false); }
+static uintptr_t get_addr(uintptr_t ti) { return (uintptr_t)ldx_tls_get_addr_slow((const struct ldx_tls_index *)ti); }
 
-void *ldx_tlsdesc_slow(const struct ldx_tls_index *ti) { return block_of(ti, true); }
+void *ldx_tlsdesc_slow(const struct ldx_tls_index *ti) {
+  bool foreign = ldx_self.tls.alloc;
+  return foreign ? (void *)ldx_call_keeping_vectors(&ldx_self.cpu, get_addr, (uintptr_t)ti)
+                 : ldx_tls_get_addr_slow(ti);
+}
 
 /* _dl_tls_get_addr_soft(link_map): the block, or NULL when the thread has none yet. */
 void *ldx_guest_tls_soft(struct ldx_object *o) {

@@ -393,10 +393,9 @@ static bool is_static(struct ldx_tls *t, struct ldx_object *o) {
   return is;
 }
 
-static char *new_memory(struct ldx_tls *t, struct ldx_tls_block *b, size_t size, bool bare) {
-  bool own = bare || !t->alloc;
-  b->release = own ? NULL : t->release;
-  b->memory = own ? ldx_heap_alloc(t->heap, size) : t->alloc(size);
+static char *new_memory(struct ldx_tls *t, struct ldx_tls_block *b, size_t size) {
+  b->release = t->release;
+  b->memory = t->alloc ? t->alloc(size) : ldx_heap_alloc(t->heap, size);
   return b->memory;
 }
 
@@ -406,12 +405,12 @@ static char *place_block(const struct ldx_tls_segment *s, char *memory, size_t a
   return (uintptr_t)val % LDX_PAGE == 16 ? val + align : val;
 }
 
-static void *new_block(struct ldx_tls *t, struct ldx_object *o, bool bare) {
+static void *new_block(struct ldx_tls *t, struct ldx_object *o) {
   struct ldx_thread *th = ldx_thread_self();
   const struct ldx_tls_segment *s = &o->tls;
   size_t align = s->align > 16 ? s->align : 16;
   struct ldx_tls_block *b = ldx_heap_alloc(t->heap, sizeof *b);
-  char *memory = b ? new_memory(t, b, s->memsz + 3 * align, bare) : NULL;
+  char *memory = b ? new_memory(t, b, s->memsz + 3 * align) : NULL;
   if (!memory) {
     ldx_heap_free(t->heap, b);
     return NULL;
@@ -424,7 +423,7 @@ static void *new_block(struct ldx_tls *t, struct ldx_object *o, bool bare) {
   return val;
 }
 
-static void *find_block(struct ldx_tls *t, union ldx_dtv *dtv, uint64_t module, bool bare) {
+static void *find_block(struct ldx_tls *t, union ldx_dtv *dtv, uint64_t module) {
   if (dtv[0].counter != __atomic_load_n(&t->generation, __ATOMIC_ACQUIRE))
     dtv = update_dtv(t, module);
   if (!dtv || module > dtv[-1].counter)
@@ -436,7 +435,7 @@ static void *find_block(struct ldx_tls *t, union ldx_dtv *dtv, uint64_t module, 
     return NULL;
   if (is_static(t, o))
     return dtv[module].pointer.val = (char *)ldx_thread_pointer() - o->tls.offset;
-  void *val = new_block(t, o, bare);
+  void *val = new_block(t, o);
   if (val)
     dtv[module].pointer.val = val;
   return val;
@@ -450,7 +449,7 @@ static uint64_t set_signal_mask(uint64_t mask) {
   return before;
 }
 
-void *ldx_tls_address(struct ldx_tls *t, uint64_t module, bool bare) {
+void *ldx_tls_address(struct ldx_tls *t, uint64_t module) {
   union ldx_dtv *dtv = ldx_thread_dtv();
   if (!dtv)
     return NULL;
@@ -458,7 +457,7 @@ void *ldx_tls_address(struct ldx_tls *t, uint64_t module, bool bare) {
   if (current && dtv[module].pointer.val != LDX_TLS_UNALLOCATED)
     return dtv[module].pointer.val;
   uint64_t mask = set_signal_mask(~(uint64_t)0);
-  void *p = find_block(t, ldx_thread_dtv(), module, bare);
+  void *p = find_block(t, ldx_thread_dtv(), module);
   set_signal_mask(mask);
   return p;
 }

@@ -141,8 +141,8 @@ static inline struct ldx_thread *ldx_dtv_thread(union ldx_dtv *dtv) { return dtv
 static inline struct ldx_thread *ldx_thread_self(void) { return ldx_dtv_thread(ldx_thread_dtv()); }
 
 /* Address of the calling thread's block of a module, which is made when it is not there; NULL: out of memory. Signal
- * handlers may use TLS themselves. bare: for code whose caller's vector registers must live: no foreign function. */
-void *ldx_tls_address(struct ldx_tls *t, uint64_t module, bool bare);
+ * handlers may use TLS themselves. */
+void *ldx_tls_address(struct ldx_tls *t, uint64_t module);
 /* The same, but NULL when there is no block yet. Changes nothing. */
 void *ldx_tls_peek(const struct ldx_tls *t, uint64_t module);
 

@@ -166,7 +166,7 @@ class Linked(Check):
         return linked
 
     def test_clean(self):
-        linked = self.link("void *memcpy(void *, const void *, unsigned long);", "memcpy(&ldx_self, sealed, ldx_self.count);")
+        linked = self.link()
         self.accepts("image", "--ldx", linked)
         self.accepts("globals", "--ldx", linked)
 
@@ -178,6 +178,10 @@ class Linked(Check):
 
     def test_thread_local(self):
         self.bad_image("PT_TLS", "static __thread int mine;", "mine++;")
+
+    def test_memory_function_of_libc(self):
+        self.bad_image("memcpy comes from libc.a", "void *memcpy(void *, const void *, unsigned long);",
+                       "memcpy(&ldx_self, sealed, ldx_self.count);")
 
     def test_errno_of_libc(self):
         self.bad_image("__errno_location comes from libc.a", "int *__errno_location(void);", "*__errno_location() = 1;")

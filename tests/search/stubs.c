@@ -7,6 +7,7 @@
 
 #include "base/lock.h"
 #include "base/sys.h"
+#include "base/valgrind.h"
 
 static struct {
   unsigned long calls;
@@ -16,6 +17,8 @@ static struct {
 unsigned long stub_syscalls(void) { return stub.calls; }
 
 void stub_refuse_memory(bool on) { stub.refuse_memory = on; }
+
+uint64_t ldx_client_request(uint64_t request, uint64_t a, uint64_t b) { return 0; }
 
 long ldx_syscall(long nr, long a, long b, long c, long d, long e, long f) {
   if (stub.refuse_memory && nr == SYS_mmap && (d & MAP_ANONYMOUS))

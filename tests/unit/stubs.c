@@ -4,6 +4,7 @@
 
 #include "base/lock.h"
 #include "base/sys.h"
+#include "base/valgrind.h"
 #include "unit.h"
 
 static stub_hook *on_syscall;
@@ -21,5 +22,7 @@ long ldx_syscall(long nr, long a, long b, long c, long d, long e, long f) {
   errno = saved;
   return r;
 }
+
+uint64_t ldx_client_request(uint64_t request, uint64_t a, uint64_t b) { return 0; }
 
 uintptr_t ldx_thread_pointer(void) { return (uintptr_t)__builtin_thread_pointer(); }

@@ -25,8 +25,9 @@ void ldx_set_thread_pointer(const struct ldx_cpu *cpu, uintptr_t tp) {
     LDX_SYS(SYS_arch_prctl, ARCH_SET_FS, tp, 0, 0, 0, 0);
 }
 
-/* The tile registers of AMX are left out: no function passes arguments in them, and they would cost 8 KiB. */
-void ldx_cpu_measure(struct ldx_cpu *cpu) {
+/* Late, because CPUID traps on virtual machines. The tile registers of AMX are left out: no function passes arguments
+ * in them, and they would cost 8 KiB. */
+static void measure(struct ldx_cpu *cpu) {
   unsigned a, b, c, d, low, high;
   uint64_t size = 576;
   if (!__get_cpuid(1, &a, &b, &c, &d) || !(c & bit_OSXSAVE)) {
@@ -42,6 +43,12 @@ void ldx_cpu_measure(struct ldx_cpu *cpu) {
       size = b + a;
   }
   __atomic_store_n(&cpu->xsave_size, size, __ATOMIC_RELEASE);
+}
+
+uintptr_t ldx_call_keeping_vectors(struct ldx_cpu *cpu, uintptr_t (*fn)(uintptr_t), uintptr_t arg) {
+  if (!__atomic_load_n(&cpu->xsave_size, __ATOMIC_ACQUIRE))
+    measure(cpu);
+  return ldx_call_xsave(fn, cpu->xsave_mask, cpu->xsave_size, arg);
 }
 
 void ldx_cpu_init(struct ldx_cpu *cpu, uint64_t hwcap2) { cpu->fsgsbase = hwcap2 & HWCAP2_FSGSBASE; }

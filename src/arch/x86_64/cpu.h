@@ -14,7 +14,7 @@ void ldx_plt_stub(void);
 void ldx_tlsdesc_static(void);
 void ldx_tlsdesc_undefweak(void);
 void ldx_tlsdesc_dynamic(void);
-uintptr_t ldx_call_xsave(uintptr_t (*fn)(void), uint64_t mask, uint64_t size);
+uintptr_t ldx_call_xsave(uintptr_t (*fn)(uintptr_t), uint64_t mask, uint64_t size, uintptr_t arg);
 
 /* A saved place to return to: like setjmp without signal masks, vector state or thread pointer. */
 struct ldx_jump {
@@ -31,8 +31,8 @@ struct ldx_cpu {
   uint64_t xsave_mask; /* 0: FXSAVE only */
   uint64_t xsave_size; /* 0: not measured yet */
 };
-/* Measures the vector state; late, because CPUID traps on virtual machines. */
-void ldx_cpu_measure(struct ldx_cpu *cpu);
+/* Foreign code, from inside a call whose vector registers must live. */
+uintptr_t ldx_call_keeping_vectors(struct ldx_cpu *cpu, uintptr_t (*fn)(uintptr_t), uintptr_t arg);
 void ldx_cpu_init(struct ldx_cpu *cpu, uint64_t hwcap2);
 void ldx_set_thread_pointer(const struct ldx_cpu *cpu, uintptr_t tp);
 

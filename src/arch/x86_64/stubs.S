@@ -34,8 +34,8 @@ FUNCTION(ldx_plt_stub)
 	jmp	*%r11
 END(ldx_plt_stub)
 
-/* uintptr_t ldx_call_xsave(uintptr_t (*fn)(void), uint64_t mask, uint64_t size): runs foreign code from inside
- * a lazy call: keeps every vector register of the caller. mask 0: no XSAVE, the 512 bytes of FXSAVE. */
+/* uintptr_t ldx_call_xsave(uintptr_t (*fn)(uintptr_t), uint64_t mask, uint64_t size, uintptr_t arg): runs foreign code
+ * from inside a lazy call: keeps every vector register of the caller. mask 0: no XSAVE, the 512 bytes of FXSAVE. */
 FUNCTION(ldx_call_xsave)
 	PUSH(%rbp)
 	.cfi_offset rbp, -16
@@ -43,10 +43,13 @@ FUNCTION(ldx_call_xsave)
 	.cfi_def_cfa_register rbp
 	push	%rbx
 	push	%r12
+	push	%r13
 	.cfi_offset rbx, -24
 	.cfi_offset r12, -32
+	.cfi_offset r13, -40
 	mov	%rsi, %rbx
-	mov	%rdi, %r11
+	mov	%rdi, %r12
+	mov	%rcx, %r13
 	sub	%rdx, %rsp
 	and	$-64, %rsp
 	test	%rbx, %rbx
@@ -59,7 +62,8 @@ FUNCTION(ldx_call_xsave)
 	mov	%rbx, %rdx
 	shr	$32, %rdx
 	xsave	(%rsp)
-	call	*%r11
+	mov	%r13, %rdi
+	call	*%r12
 	mov	%rax, %r12
 	mov	%ebx, %eax
 	mov	%rbx, %rdx
@@ -67,12 +71,14 @@ FUNCTION(ldx_call_xsave)
 	xrstor	(%rsp)
 	jmp	2f
 1:	fxsave	(%rsp)
-	call	*%r11
+	mov	%r13, %rdi
+	call	*%r12
 	mov	%rax, %r12
 	fxrstor	(%rsp)
 2:	mov	%r12, %rax
 	mov	-8(%rbp), %rbx
 	mov	-16(%rbp), %r12
+	mov	-24(%rbp), %r13
 	leave
 	.cfi_def_cfa rsp, 8
 	ret
