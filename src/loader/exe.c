@@ -21,10 +21,12 @@ enum wrapped {
   FOPEN64,
   STAT,
   STAT64,
-  LSTAT,
-  LSTAT64,
   FSTATAT,
   FSTATAT64,
+  XSTAT, /* of programs built before glibc 2.33 */
+  XSTAT64,
+  FXSTATAT,
+  FXSTATAT64,
   ACCESS,
   EXECVE,
   EXECV,
@@ -104,13 +106,23 @@ static long w_fopen64(const char *p, const char *mode) {
 }
 static int w_stat(const char *p, void *st) { return (int)REAL(STAT, const char *, void *)(follow(p), st); }
 static int w_stat64(const char *p, void *st) { return (int)REAL(STAT64, const char *, void *)(follow(p), st); }
-static int w_lstat(const char *p, void *st) { return (int)REAL(LSTAT, const char *, void *)(p, st); }
-static int w_lstat64(const char *p, void *st) { return (int)REAL(LSTAT64, const char *, void *)(p, st); }
 static int w_fstatat(int fd, const char *p, void *st, int flags) {
   return (int)REAL(FSTATAT, int, const char *, void *, int)(fd, flags & 0x100 ? p : follow(p), st, flags);
 }
 static int w_fstatat64(int fd, const char *p, void *st, int flags) {
   return (int)REAL(FSTATAT64, int, const char *, void *, int)(fd, flags & 0x100 ? p : follow(p), st, flags);
+}
+static int w_xstat(int v, const char *p, void *st) {
+  return (int)REAL(XSTAT, int, const char *, void *)(v, follow(p), st);
+}
+static int w_xstat64(int v, const char *p, void *st) {
+  return (int)REAL(XSTAT64, int, const char *, void *)(v, follow(p), st);
+}
+static int w_fxstatat(int v, int fd, const char *p, void *st, int flags) {
+  return (int)REAL(FXSTATAT, int, int, const char *, void *, int)(v, fd, flags & 0x100 ? p : follow(p), st, flags);
+}
+static int w_fxstatat64(int v, int fd, const char *p, void *st, int flags) {
+  return (int)REAL(FXSTATAT64, int, int, const char *, void *, int)(v, fd, flags & 0x100 ? p : follow(p), st, flags);
 }
 static int w_access(const char *p, int mode) { return (int)REAL(ACCESS, const char *, int)(follow(p), mode); }
 static int w_execve(const char *p, char *const *argv, char *const *envp) {
@@ -144,10 +156,12 @@ static const struct {
     [FOPEN64] = {"fopen64", w_fopen64},
     [STAT] = {"stat", w_stat},
     [STAT64] = {"stat64", w_stat64},
-    [LSTAT] = {"lstat", w_lstat},
-    [LSTAT64] = {"lstat64", w_lstat64},
     [FSTATAT] = {"fstatat", w_fstatat},
     [FSTATAT64] = {"fstatat64", w_fstatat64},
+    [XSTAT] = {"__xstat", w_xstat},
+    [XSTAT64] = {"__xstat64", w_xstat64},
+    [FXSTATAT] = {"__fxstatat", w_fxstatat},
+    [FXSTATAT64] = {"__fxstatat64", w_fxstatat64},
     [ACCESS] = {"access", w_access},
     [EXECVE] = {"execve", w_execve},
     [EXECV] = {"execv", w_execv},
@@ -158,8 +172,8 @@ static const struct {
 /* The first two letters of all names in the table: few others of libc's begin like these. */
 static bool may_be_wrapped(const char *name) {
   static const uint64_t known = LETTERS('r', 'e') | LETTERS('_', '_') | LETTERS('c', 'a') | LETTERS('o', 'p') |
-                                LETTERS('f', 'o') | LETTERS('s', 't') | LETTERS('l', 's') | LETTERS('f', 's') |
-                                LETTERS('a', 'c') | LETTERS('e', 'x') | LETTERS('p', 'o');
+                                LETTERS('f', 'o') | LETTERS('s', 't') | LETTERS('f', 's') | LETTERS('a', 'c') |
+                                LETTERS('e', 'x') | LETTERS('p', 'o');
   return name[0] && (known & LETTERS((unsigned char)name[0], (unsigned char)name[1]));
 }
 

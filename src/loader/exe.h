@@ -5,7 +5,7 @@
 
 #include <stdint.h>
 
-enum { LDX_EXE_WRAPPERS = 23 };
+enum { LDX_EXE_WRAPPERS = 25 };
 
 /* The wrapper of libc's function `name`, which lies at `real`; 0 when it has none. */
 uintptr_t ldx_exe_wrapper(const char *name, uintptr_t real);

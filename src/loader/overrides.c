@@ -80,8 +80,9 @@ static uintptr_t loader_function(const char *name, size_t len) {
   return 0;
 }
 
-static bool is_default_version(const struct ldx_object *o, const Elf64_Sym *s) {
-  return !(elf_versym(&o->dyn.sym, (uint64_t)(s - o->dyn.sym.sym)) & ELF_VERSYM_HIDDEN);
+/* An older version of a name may behave in another way; of those with two underscores there is one. */
+static bool is_current(const struct ldx_object *o, const Elf64_Sym *s, const char *name) {
+  return name[0] == '_' || !(elf_versym(&o->dyn.sym, (uint64_t)(s - o->dyn.sym.sym)) & ELF_VERSYM_HIDDEN);
 }
 
 /* The names of the table begin with dl, _d, _r or __t; most of libc's do not. */
@@ -98,7 +99,7 @@ uintptr_t ldx_override(struct ldx_object *definer, const Elf64_Sym *sym) {
     ldx_self.create_thread = ldx_symbol_address(definer, sym);
     return (uintptr_t)ldx_pthread_create;
   }
-  if (f || !ldx_self.options.command || definer != ldx_self.base.libc || !is_default_version(definer, sym))
+  if (f || !ldx_self.options.command || definer->ns != &ldx_self.base || !is_current(definer, sym, name))
     return f;
   return ldx_exe_wrapper(name, definer->map.l_addr + sym->st_value);
 }
