@@ -191,7 +191,7 @@ THREADS = [
 GRAPHS = [
     Case(f'dl.graph-{seed}', script=graphs.script(seed), limit=60,
          use='steps ' + ' '.join(f'{name}=graphs/{seed}/{name}' for name in graphs.names(seed)))
-    for seed in (1, 2, 3, 4, 5, 6, 7, 8, 18, 19, 27, 53, 60)
+    for seed in graphs.SEEDS
 ]
 
 CASES = OPENING + CLOSING + ENDING + ASKING + CALLING + FILTERS + THREADS + GRAPHS

@@ -12,6 +12,7 @@ static struct {
   void *handle;
 } opened[100];
 static int count;
+static Lmid_t target = LM_ID_BASE;
 
 static void *newest(const char *name, size_t length) {
   for (int i = count; i-- > 0;)
@@ -28,9 +29,11 @@ static void do_open(const char *name) {
   tell("%s:", name);
   for (const char *at; *name && (at = strchr(letters, *name)); name++)
     mode |= bits[at - letters];
-  void *handle = dlopen(strcmp(name, "-") == 0 ? NULL : name, mode & RTLD_NOW ? mode : mode | RTLD_LAZY);
+  name = strcmp(name, "-") == 0 ? NULL : name;
+  mode |= mode & RTLD_NOW ? 0 : RTLD_LAZY;
+  void *handle = target == LM_ID_BASE ? dlopen(name, mode) : dlmopen(target, name, mode);
   tell(" %s\n", handle ? "ok" : why());
-  opened[count].name = name;
+  opened[count].name = name ? name : "-";
   opened[count++].handle = handle;
 }
 
@@ -66,6 +69,13 @@ static void *step_in_thread(void *word) {
   return NULL;
 }
 
+static void do_namespace(const char *name) {
+  target = LM_ID_NEWLM;
+  do_open(name);
+  if (!opened[count - 1].handle || dlinfo(opened[count - 1].handle, RTLD_DI_LMID, &target) != 0)
+    exit(91);
+}
+
 static void do_thread(const char *word) {
   pthread_t thread;
   pthread_create(&thread, NULL, step_in_thread, (void *)word);
@@ -96,6 +106,8 @@ static void step(const char *word) {
     tell_loaded("loaded");
   else if (*word == '!')
     exit(3);
+  else if (*word == '%')
+    do_namespace(word + 1);
   else if (*word == '$')
     do_environment(word + 1);
   else if (*word == '&')
