@@ -54,11 +54,7 @@ struct request {
 
 /* *fresh tells whether the object was not a root before. NULL without an error: RTLD_NOLOAD, and not loaded. */
 static struct ldx_object *find_or_load(const struct request *r, struct ldx_diag *d, bool *fresh) {
-  struct ldx_load l = {.ns = r->ns,
-                       .diag = d,
-                       .mode = r->mode,
-                       .explicit_ns = r->id != CALLERS_OWN,
-                       .tls_used_before = ldx_self.tls.static_used};
+  struct ldx_load l = {.ns = r->ns, .diag = d, .mode = r->mode, .explicit_ns = r->id != CALLERS_OWN};
   l.lazy = (r->mode & RTLD_LAZY) && !ldx_self.options.bind_now; /* both: LAZY wins, as in the system loader */
   l.root = ldx_load_object(&l, r->name, r->caller, r->mode);
   if (!l.root) {

@@ -183,8 +183,6 @@ void ldx_load_discard(struct ldx_load *l) {
     ldx_search_forget(&ldx_self.search, o);
     ldx_unmap_object(o);
   }
-  if (!l->tls_kept && l->statics.count)
-    ldx_tls_restore_static(&ldx_self.tls, l->tls_used_before);
   if (l->root && !l->root->pending) { /* a known object that was to become a root */
     ldx_delete(l->root->searchlist.list);
     l->root->searchlist.list = NULL;

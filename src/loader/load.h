@@ -49,10 +49,9 @@ struct ldx_load {
   bool explicit_ns;  /* the namespace was named, not the caller's */
   bool first_global; /* the root's search list becomes the namespace's global scope */
   enum ldx_find_mode find_mode;
-  bool startup, lazy, tls_kept, tls_added;
+  bool startup, lazy, tls_added;
   bool versions_missing;
   bool not_found; /* the last object that could not be had: nowhere, not damaged */
-  uint64_t tls_used_before;
 };
 
 /* open.c: the object that `name` means to `loader`; loads it when it is not there. NULL: see diag. */

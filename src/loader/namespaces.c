@@ -150,11 +150,8 @@ static struct ldx_object *new_proxy(struct ldx_load *l, struct ldx_object *real,
 }
 
 static struct ldx_load base_load(const struct ldx_load *l) {
-  return (struct ldx_load){.ns = &ldx_self.base,
-                           .diag = l->diag,
-                           .mode = l->mode & (RTLD_LAZY | RTLD_NOW),
-                           .lazy = l->lazy,
-                           .tls_used_before = ldx_self.tls.static_used};
+  return (struct ldx_load){
+      .ns = &ldx_self.base, .diag = l->diag, .mode = l->mode & (RTLD_LAZY | RTLD_NOW), .lazy = l->lazy};
 }
 
 static bool discover(struct ldx_load *l) { return ldx_load_dependencies(l, l->root, NULL, 0); }
@@ -165,7 +162,6 @@ static bool run_in_base(struct ldx_load *l, struct ldx_load *b) {
   bool ok = ldx_run_load(b, discover) && (ldx_list_add(&ldx_self.heap, &l->shared, b->root) ||
                                           ldx_fail(l->diag, LDX_DIAG_LOAD, ENOMEM, "", "cannot allocate memory"));
   ldx_r_debug_state(ldx_self.base.debug, LDX_RT_CONSISTENT);
-  l->tls_used_before = ldx_self.tls.static_used; /* what the inner load took stays taken */
   return ok;
 }
 

@@ -147,7 +147,6 @@ static bool need_static_tls(struct relocator *r, struct ldx_object *o) {
                     "cannot allocate memory in static TLS block");
   if (!o->pending && !ldx_self.starting) { /* others may use it from now on, whatever becomes of this load */
     ldx_tls_init_static(&ldx_self.tls, o);
-    r->load->tls_kept = true;
     return true;
   }
   return ldx_list_add(&ldx_self.heap, &r->load->statics, o) ||

@@ -184,11 +184,37 @@ void ldx_tls_end_thread(struct ldx_tls *t, struct ldx_thread *self) {
   ldx_rlock_leave(&t->lock);
 }
 
+static bool is_free(const struct ldx_tls *t, size_t low, size_t high) {
+  for (size_t i = 1; i <= t->max_module; i++) {
+    const struct ldx_object *o = t->slots->at[i].object;
+    if (o && o->tls.offset > 0 && (size_t)o->tls.offset > low && (size_t)o->tls.offset - o->tls.memsz < high)
+      return false;
+  }
+  return true;
+}
+
+/* The place nearest to the thread pointer: behind what start-up uses, or behind another module. */
+static size_t find_place(const struct ldx_tls *t, const struct ldx_tls_segment *s) {
+  size_t best = place(s, t->static_used), off = place(s, t->static_floor);
+  if (is_free(t, off - s->memsz, off))
+    return off;
+  for (size_t i = 1; i <= t->max_module; i++) {
+    const struct ldx_object *o = t->slots->at[i].object;
+    if (!o || o->tls.offset <= 0 || (size_t)o->tls.offset < t->static_floor)
+      continue;
+    off = place(s, (size_t)o->tls.offset);
+    if (off < best && is_free(t, off - s->memsz, off))
+      best = off;
+  }
+  return best;
+}
+
 static bool take_static(struct ldx_tls *t, struct ldx_tls_segment *s) {
-  size_t off = place(s, t->static_used), size = size_for(t, off);
+  size_t off = find_place(t, s), size = size_for(t, off);
   if (off > common_room(t) || (size > t->static_size && !change_size(t, size)))
     return false;
-  t->static_used = off;
+  if (off > t->static_used)
+    t->static_used = off;
   s->offset = (int64_t)off;
   return true;
 }
@@ -203,12 +229,6 @@ bool ldx_tls_make_static(struct ldx_tls *t, struct ldx_object *o) {
   }
   ldx_rlock_leave(&t->lock);
   return ok;
-}
-
-void ldx_tls_restore_static(struct ldx_tls *t, size_t used) {
-  ldx_rlock_enter(&t->lock);
-  t->static_used = used;
-  ldx_rlock_leave(&t->lock);
 }
 
 static void copy_image(const struct ldx_object *o, char *dest) {

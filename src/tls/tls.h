@@ -121,8 +121,6 @@ size_t ldx_tls_small_size(const struct ldx_tls *t);
  * this thread; 0: none. */
 void ldx_tls_begin_thread(struct ldx_tls *t, struct ldx_thread *self, size_t size);
 void ldx_tls_end_thread(struct ldx_tls *t, struct ldx_thread *self);
-/* A load that failed gives back what it took. */
-void ldx_tls_restore_static(struct ldx_tls *t, size_t used);
 /* Writes the image of a late static module into every thread. */
 void ldx_tls_init_static(struct ldx_tls *t, struct ldx_object *o);
 
