@@ -2,6 +2,7 @@
 // handler that unwinds and asks for addresses interrupts them.
 #include <dlfcn.h>
 #include <execinfo.h>
+#include <link.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -67,7 +68,17 @@ void ask_address(mixer *m) {
     check_address(*h);
 }
 
-void iterate(mixer *m) { check_iteration(m->h, HOLD); }
+// Two callbacks that iterate with each other, as a callback may.
+int one(dl_phdr_info *, size_t, void *inner);
+int other(dl_phdr_info *, size_t, void *inner) { return inner ? dl_iterate_phdr(one, nullptr) : 1; }
+int one(dl_phdr_info *, size_t, void *inner) { return inner ? dl_iterate_phdr(other, nullptr) : 1; }
+
+void iterate(mixer *m) {
+  bool first = stress_random(&m->random, 2);
+  check_iteration(m->h, HOLD);
+  for (int i = 0; i < 50; i++)
+    CHECK(dl_iterate_phdr(first ? one : other, m) == 1, "an iteration inside an iteration");
+}
 
 void in_child(mixer *m) {
   *m = {m->random, true, {}}; // what was open stays open: its destructors are not for a child
