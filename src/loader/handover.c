@@ -1,6 +1,5 @@
 /* Running a program by the loader of its own libc, where ldx does not know that libc. */
 #include <string.h>
-#include <sys/stat.h>
 
 #include "base/print.h"
 #include "base/sys.h"
@@ -58,25 +57,6 @@ _Noreturn static void hand_over(const char *why, const char *interp, bool takes_
 
 _Noreturn void ldx_hand_over(const char *why) { hand_over(why, ldx_self.guest_interp, true); }
 
-static bool is_file_of(const char *path, const struct ldx_object *o) {
-  struct stat st;
-  return path && !ldx_sys_failed(sys_stat(path, &st)) && st.st_dev == o->dev && st.st_ino == o->ino;
-}
-
-/* libc and its loader belong together: when the program names another one, the one that stands beside libc. */
-static const char *loader_of(const struct ldx_object *libc, const struct ldx_object *ld) {
-  const char *named = ldx_self.guest_interp, *end = strrchr(libc->map.l_name, '/');
-  if (!ld || !end || is_file_of(named, ld))
-    return named;
-  size_t folder = (size_t)(end + 1 - libc->map.l_name);
-  char *path = ldx_new(folder + strlen(ld->soname) + 1);
-  if (!path)
-    return named;
-  memcpy(path, libc->map.l_name, folder);
-  memcpy(path + folder, ld->soname, strlen(ld->soname));
-  return is_file_of(path, ld) ? path : named;
-}
-
 static bool defines_version(const struct ldx_object *o, const char *version) {
   for (uint32_t i = 0; i < o->version_count; i++)
     if (o->versions[i].name && !o->versions[i].file && !strcmp(o->versions[i].name, version))
@@ -85,6 +65,8 @@ static bool defines_version(const struct ldx_object *o, const char *version) {
 }
 
 _Noreturn void ldx_hand_over_libc(const struct ldx_object *libc, const struct ldx_object *ld) {
+  /* not always the one that the program names: libc and its loader belong together */
+  const char *interp = ld ? ld->map.l_name : ldx_self.guest_interp;
   /* ld.so takes --argv0 since 2.33 */
-  hand_over("this build of glibc is not known to ldx", loader_of(libc, ld), defines_version(libc, "GLIBC_2.33"));
+  hand_over("this build of glibc is not known to ldx", interp, defines_version(libc, "GLIBC_2.33"));
 }
