@@ -163,17 +163,28 @@ static void run_preinit(struct ldx_object *program) {
   run_array(&program->dyn.preinit_array, environment());
 }
 
+/* DF_1_INITFIRST is for one: the last that was loaded. */
+static struct ldx_object *wants_to_be_first(const struct ldx_object *root) {
+  bool any = false;
+  for (uint32_t i = 0; i < root->init_order.count && !any; i++)
+    any = root->init_order.at[i]->initfirst && !root->init_order.at[i]->init_called;
+  if (!any)
+    return NULL;
+  struct ldx_object *o = root->ns->last;
+  while (o && (!o->initfirst || o->init_called || !ldx_list_has(&root->init_order, o)))
+    o = o->map.l_prev;
+  return o;
+}
+
 /* The root is open: neither it nor its lists go meanwhile. */
 static void construct_all(struct ldx_object *root) {
   struct ldx_object *const *order = root->init_order.at;
   uint32_t count = root->init_order.count;
   if (root->constructed)
     return;
-  for (uint32_t i = 0; i < count; i++) /* the last one loaded that wants to be first */
-    if (order[count - 1 - i]->initfirst && !order[count - 1 - i]->init_called) {
-      construct(order[count - 1 - i]);
-      break;
-    }
+  struct ldx_object *first = wants_to_be_first(root);
+  if (first)
+    construct(first);
   if (root->kind == LDX_PROGRAM)
     run_preinit(root);
   for (uint32_t i = count; i-- > 0;)

@@ -87,10 +87,11 @@ static int iterate(ldx_phdr_callback *callback, void *data, const struct ldx_nam
 
 /* Callbacks have relied for decades on not being called by two threads at once (libgcc's before version 12 keeps a
  * cache). But one that waits for another's work, or is a signal handler's, must not stop others: the lock is the
- * callback's own. */
-static struct ldx_rlock *lock_of(ldx_phdr_callback *callback) {
+ * callback's own. An iteration inside an iteration takes none: two threads could wait for each other. */
+static struct ldx_rlock *lock_of(ldx_phdr_callback *callback, const struct ldx_iteration *outer) {
   uint64_t h = (uintptr_t)callback * 0x9e3779b97f4a7c15;
-  return __atomic_load_n(&ldx_self.lock.process, __ATOMIC_RELAXED) ? &ldx_self.callbacks[h >> 58] : NULL;
+  bool threads = __atomic_load_n(&ldx_self.lock.process, __ATOMIC_RELAXED);
+  return threads && !outer ? &ldx_self.callbacks[h >> 58] : NULL;
 }
 
 static void leave(struct ldx_thread *th, const struct ldx_iteration *i) {
@@ -117,9 +118,11 @@ static __attribute__((noinline)) int iterate_as_reader(ldx_phdr_callback *callba
                                                        const struct ldx_namespace *ns) {
   __asm__ volatile(".cfi_personality 0x1b, ldx_iteration_unwound" ::); /* PC-relative, 4 bytes */
   struct ldx_thread *th = ldx_thread_self();
-  struct ldx_iteration i = {th ? th->iteration : NULL, ldx_reader_enter(), lock_of(callback)};
+  struct ldx_iteration i = {.outer = th ? th->iteration : NULL};
+  i.lock = lock_of(callback, i.outer);
   if (i.lock)
     ldx_rlock_enter(i.lock);
+  i.reader = ldx_reader_enter();
   if (th)
     th->iteration = &i;
   int r = iterate(callback, data, ns);

@@ -36,14 +36,38 @@ static void mark(struct ldx_namespace *ns) {
   ldx_delete(todo.at);
 }
 
+/* The objects of the namespace as destructors go, were all to end: bindings count wherever they are. */
+static bool sort_all(struct ldx_namespace *ns, struct ldx_object_list *all) {
+  bool ok = true;
+  for (struct ldx_object *o = ns->first_real; o; o = o->map.l_next)
+    ok = ldx_list_add(&ldx_self.heap, all, o) && ok;
+  return ok && ldx_sort_objects(all->at, all->count, ns == &ldx_self.base, true);
+}
+
+static bool sort_dead(struct ldx_namespace *ns, struct ldx_object_list *dead) {
+  struct ldx_object_list all = {0};
+  bool ok = sort_all(ns, &all);
+  dead->count = 0;
+  for (uint32_t i = 0; ok && i < all.count; i++)
+    if (all.at[i]->unused)
+      dead->at[dead->count++] = all.at[i];
+  for (struct ldx_object *o = ns->first; ok && o && o->real; o = o->map.l_next) /* proxies: they have no order */
+    if (o->unused)
+      dead->at[dead->count++] = o;
+  ldx_delete(all.at);
+  return ok;
+}
+
+/* Those without a mark. */
 static bool collect(struct ldx_namespace *ns, struct ldx_object_list *dead) {
   bool ok = true;
   for (struct ldx_object *o = ns->first; o; o = o->map.l_next) {
-    if (!o->visit && o->dlopened)
-      ok = ldx_list_add(&ldx_self.heap, dead, o) && ok;
+    o->unused = !o->visit && o->dlopened;
     o->visit = 0;
+    if (o->unused)
+      ok = ldx_list_add(&ldx_self.heap, dead, o) && ok;
   }
-  return ok;
+  return ok && (dead->count < 2 || sort_dead(ns, dead));
 }
 
 /* A binding to something that goes (made with its consent: RTLD_DEFAULT lookups and the like) is forgotten. */
@@ -121,7 +145,7 @@ static void remove_objects(struct ldx_namespace *ns, struct ldx_object_list *dea
 /* The unused objects of the namespace, in the order of their end; they are found by nobody from now on. */
 static bool choose(struct ldx_namespace *ns, struct ldx_object_list *dead) {
   mark(ns);
-  if (!collect(ns, dead) || !dead->count || !ldx_sort_objects(dead->at, dead->count, false, true))
+  if (!collect(ns, dead) || !dead->count)
     return false;
   for (uint32_t i = 0; i < dead->count; i++)
     dead->at[i]->closing = true;

@@ -133,6 +133,7 @@ struct ldx_object {
   bool ld_readonly;     /* its dynamic section keeps offsets: it cannot be written */
   bool dlopened;        /* loaded after start-up */
   bool pending;         /* belongs to a load that has not been committed */
+  bool unused;          /* scratch of unload.c */
   int visit;            /* scratch of graph walks */
 };
 
