@@ -8,6 +8,7 @@
 #include "base/lock.h"
 #include "debug-protocol/rdebug.h"
 #include "libc/glibc/glibc.h"
+#include "libc/musl/musl.h"
 #include "loader/exe.h"
 #include "loader/start.h"
 #include "namespace/object.h"
@@ -135,6 +136,7 @@ struct ldx_process {
   struct ldx_collector *collectors;
   struct ldx_object *vdso, *support; /* linux-vdso.so.1, the guest's ld.so */
   struct glibc_state glibc;
+  struct musl_state musl;
 
   struct ldx_index *index;
   uint64_t epoch;
@@ -142,6 +144,7 @@ struct ldx_process {
   struct ldx_retired *retired;
   struct ldx_rlock callbacks[LDX_CALLBACK_LOCKS]; /* query.c */
   uint64_t adds, subs;                            /* objects ever added and removed */
+  uint32_t constructed;                           /* objects whose constructors were called */
   bool starting;                                  /* the program's own objects are being loaded: they stay for good */
   uintptr_t heap_break;                           /* stack.c */
   bool entering;                                  /* the program's own constructors run */
@@ -166,6 +169,9 @@ extern struct ldx_process ldx_self;
 /* The heap of the process, in short. */
 static inline void *ldx_new(size_t size) { return ldx_heap_alloc(&ldx_self.heap, size); }
 static inline void ldx_delete(void *p) { ldx_heap_free(&ldx_self.heap, p); }
+
+/* The calling thread's record; NULL for a thread that libc did not announce. */
+static inline struct ldx_thread *ldx_thread_self(void) { return ldx_tls_thread(&ldx_self.tls); }
 
 /* Nothing is run: what would be loaded is told. */
 static inline bool ldx_listing(void) {

@@ -328,6 +328,10 @@ static void *find_or_note(void *handle, const char *name, const char *version, c
   return v;
 }
 
+void *ldx_dlsym_from(void *handle, const char *name, const void *caller, struct ldx_diag *d) {
+  return find(handle, name, NULL, caller, d);
+}
+
 void *ldx_dlsym(void *handle, const char *name) {
   return find_or_note(handle, name, NULL, __builtin_return_address(0));
 }

@@ -11,6 +11,8 @@ void *ldx_dlopen(const char *name, int mode);
 void *ldx_dlmopen(long lmid, const char *name, int mode);
 int ldx_dlclose(void *handle);
 void *ldx_dlsym(void *handle, const char *name);
+/* dlsym for another caller, without the channel for errors. */
+void *ldx_dlsym_from(void *handle, const char *name, const void *caller, struct ldx_diag *d);
 void *ldx_dlvsym(void *handle, const char *name, const char *version);
 char *ldx_dlerror(void);
 

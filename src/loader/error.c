@@ -75,6 +75,8 @@ const char *ldx_display_name(const struct ldx_object *o) {
 
 static struct ldx_error_state *error_state(void) {
   struct ldx_thread *th = ldx_thread_self();
+  if (!th && ldx_self.tls.adopts)
+    th = ldx_tls_adopt_thread(&ldx_self.tls);
   return th ? &th->error : &ldx_self.startup_error;
 }
 

@@ -8,6 +8,7 @@
 #include "base/sys.h"
 #include "loader/dl.h"
 #include "loader/error.h"
+#include "loader/musl.h"
 #include "loader/relay.h"
 #include "loader/threads.h"
 #include "loader/trace.h"
@@ -19,16 +20,6 @@ static struct ldx_object *with_soname(const struct ldx_load *l, const char *sona
     if (l->fresh.at[i]->soname && !strcmp(l->fresh.at[i]->soname, soname))
       return l->fresh.at[i];
   return NULL;
-}
-
-bool ldx_is_foreign(const struct ldx_object *program) {
-  for (uint32_t i = 0; i < program->dyn.count; i++) {
-    const Elf64_Dyn *d = &program->dyn.table[i];
-    const char *name = d->d_tag == DT_NEEDED ? elf_string(&program->dyn, d->d_un.d_val) : NULL;
-    if (name && (!strcmp(name, "libc.so") || !strcmp(name, "libc.musl-x86_64.so.1")))
-      return true;
-  }
-  return false;
 }
 
 /* A libc that ldx does not know is better served by its own loader than by guesses. */
@@ -54,6 +45,8 @@ static size_t surplus(void) {
 bool ldx_place_startup(struct ldx_load *l) {
   if (ldx_listing())
     ldx_list_objects(l);
+  if (ldx_self.musl.active)
+    return ldx_musl_place(l);
   if (!choose_libc(l))
     return false;
   ldx_self.tls.surplus = surplus();
@@ -156,6 +149,8 @@ static void redirect(void) {
 /* Before the other objects are relocated: COPY takes some of these variables' values. */
 bool ldx_prepare_libc(struct ldx_load *l) {
   bool exec_stack;
+  if (ldx_self.musl.active) /* it will start itself */
+    return true;
   if (!stack_permissions(l, &exec_stack) || (ldx_self.support && !ldx_relocate_object(l, ldx_self.support)))
     return false;
   char *tcb = new_main_thread();
@@ -177,6 +172,8 @@ bool ldx_prepare_libc(struct ldx_load *l) {
 /* What had to wait for the resolvers. */
 bool ldx_settle_libc(struct ldx_load *l) {
   (void)l;
+  if (ldx_self.musl.active)
+    return true;
   if (ldx_self.glibc.profile)
     glibc_settle(&ldx_self.glibc, ldx_self.args.auxv.minsigstksz);
   ldx_choose_tls_memory();

@@ -7,9 +7,6 @@
 #include <stdint.h>
 
 struct ldx_object;
-/* True for a program of a libc that is its own loader (musl). */
-bool ldx_is_foreign(const struct ldx_object *program);
-
 /* Runs the program by its own interpreter instead; with --strict: refuses. */
 _Noreturn void ldx_hand_over(const char *why);
 /* For a libc that ldx does not know: by that libc's own loader. */

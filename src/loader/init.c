@@ -2,7 +2,7 @@
  * and run without the writer lock: other threads load meanwhile, and wait only for what they need themselves. */
 #include "base/sys.h"
 #include "base/valgrind.h"
-#include "loader/load.h"
+#include "loader/musl.h"
 
 typedef void init_function(int argc, char **argv, char **envp);
 
@@ -142,11 +142,12 @@ static void construct(struct ldx_object *o) {
   if (o->init_called || o->faked)
     return;
   o->init_called = true;
+  o->init_rank = ++ldx_self.constructed;
   glibc_note_init(&ldx_self.glibc, o);
   for (uint32_t i = 0; i < o->needed.count; i++) /* they live in the base namespace, with an order of their own */
     if (o->needed.at[i]->real)
       construct_all(o->needed.at[i]->real);
-  if (o->kind == LDX_PROGRAM)
+  if (o->kind == LDX_PROGRAM && !ldx_self.musl.active)
     return; /* the program's own are run by its libc */
   if (ldx_tracing(LDX_DEBUG_IMPCALLS))
     ldx_debug("\ncalling init: %s\n", ldx_display_name(o));
@@ -156,7 +157,7 @@ static void construct(struct ldx_object *o) {
 }
 
 static void run_preinit(struct ldx_object *program) {
-  if (!program->dyn.preinit_array.count)
+  if (!program->dyn.preinit_array.count || ldx_self.musl.active)
     return;
   if (ldx_tracing(LDX_DEBUG_IMPCALLS))
     ldx_debug("\ncalling preinit: %s\n", ldx_display_name(program));
@@ -239,7 +240,9 @@ static void finish_namespace(struct ldx_namespace *ns) {
   uint32_t count;
   ldx_rlock_enter(&ldx_self.lock);
   struct ldx_object **at = all_objects(ns, &count);
-  if (at)
+  if (at && ldx_self.musl.active)
+    ldx_musl_order_fini(at, count);
+  else if (at)
     ldx_sort_objects(at, count, ns == &ldx_self.base, true);
   ldx_rlock_leave(&ldx_self.lock);
   for (uint32_t i = 0; at && i < count; i++)

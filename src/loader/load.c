@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "loader/error.h"
+#include "loader/musl.h"
 #include "loader/namespaces.h"
 #include "loader/trace.h"
 #include "loader/unload.h"
@@ -19,6 +20,8 @@ static bool order(struct ldx_load *l) {
   struct ldx_object_list sorted = {0};
   if (l->root->real) /* it has an order in its own namespace */
     return true;
+  if (ldx_self.musl.active)
+    return ldx_musl_order(l);
   for (uint32_t i = 0; i < s->count; i++)
     if (s->at[i].object->ns == l->ns && !ldx_list_add(&ldx_self.heap, &sorted, s->at[i].object))
       return out_of_memory(l);
@@ -35,7 +38,7 @@ static bool versions(struct ldx_load *l) {
   for (uint32_t i = 0; i < l->fresh.count; i++)
     if (has_versions(l->fresh.at[i]) && !ldx_read_versions(l, l->fresh.at[i]))
       return false;
-  for (uint32_t i = 0; i < l->fresh.count; i++)
+  for (uint32_t i = 0; !ldx_self.musl.active && i < l->fresh.count; i++)
     if (has_versions(l->fresh.at[i]) && l->fresh.at[i]->versions && !ldx_check_versions(l, l->fresh.at[i]))
       return false;
   if (l->versions_missing && !ldx_listing()) /* all have been told */

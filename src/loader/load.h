@@ -41,6 +41,7 @@ struct ldx_load {
   struct ldx_diag *diag;
   struct ldx_object *root;
   struct ldx_object_list fresh;   /* objects of this load, in load order */
+  uint32_t preloads;              /* of a program: they stand behind it in its scope */
   struct ldx_object_list statics; /* got static TLS in this load */
   struct ldx_object_list shared;  /* roots that this load brought into the base namespace */
   struct ldx_fixups fixups;

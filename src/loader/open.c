@@ -104,6 +104,8 @@ static struct ldx_object *map_found(struct ldx_load *l, struct ldx_library_file 
 }
 
 struct ldx_object *ldx_load_object(struct ldx_load *l, const char *name, struct ldx_object *loader, int mode) {
+  if (ldx_self.musl.active && musl_is_own_name(name))
+    name = ldx_self.guest_interp;
   struct ldx_object *o = ldx_find_loaded(l, name);
   if (o)
     return ldx_check_demotion(l, o) ? o : NULL;

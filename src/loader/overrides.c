@@ -6,6 +6,7 @@
 #include "loader/error.h"
 #include "loader/exe.h"
 #include "loader/load.h"
+#include "loader/musl.h"
 #include "loader/threads.h"
 
 #define REPLACE(name, function)                                                                                      \
@@ -69,7 +70,9 @@ static bool is_guest_library(const struct ldx_object *o) {
   return false;
 }
 
-bool ldx_is_guest_library(const struct ldx_object *o) { return ldx_self.glibc.profile && is_guest_library(o); }
+bool ldx_is_guest_library(const struct ldx_object *o) {
+  return (ldx_self.glibc.profile && is_guest_library(o)) || o == ldx_self.musl.libc;
+}
 
 /* All versions of these names are meant: dlopen@GLIBC_2.2.5 and dlopen@@GLIBC_2.34 are the same here. */
 static uintptr_t loader_function(const char *name, size_t len) {
@@ -92,13 +95,18 @@ static bool may_be_loaders(const char *name) {
   return name[0] == '_' && (name[1] == 'd' || name[1] == 'r' || (name[1] == '_' && name[2] == 't'));
 }
 
-uintptr_t ldx_override(struct ldx_object *definer, const Elf64_Sym *sym) {
-  const char *name = elf_symbol_name(&definer->dyn.sym, sym);
-  uintptr_t f = may_be_loaders(name) ? loader_function(name, strlen(name)) : 0;
+static uintptr_t glibc_override(struct ldx_object *definer, const Elf64_Sym *sym, const char *name) {
   if (name[0] == 'p' && !strcmp(name, "pthread_create") && definer->ns == &ldx_self.base) {
     ldx_self.create_thread = ldx_symbol_address(definer, sym);
     return (uintptr_t)ldx_pthread_create;
   }
+  return may_be_loaders(name) ? loader_function(name, strlen(name)) : 0;
+}
+
+uintptr_t ldx_override(struct ldx_object *definer, const Elf64_Sym *sym) {
+  const char *name = elf_symbol_name(&definer->dyn.sym, sym);
+  bool musl = ldx_self.musl.active;
+  uintptr_t f = musl ? ldx_musl_override(name, ldx_symbol_address(definer, sym)) : glibc_override(definer, sym, name);
   if (f || !ldx_self.options.command || definer->ns != &ldx_self.base || !is_current(definer, sym, name))
     return f;
   return ldx_exe_wrapper(name, definer->map.l_addr + sym->st_value);

@@ -97,7 +97,7 @@ bool ldx_load_preloads(struct ldx_load *l, struct ldx_object_list *out) {
   l->find_mode = LDX_FIND_PRELOAD;
   bool ok = (!o->preload_env || load_list(l, o->preload_env, &from_environment, out)) &&
             (!o->preload_option || load_list(l, o->preload_option, &from_option, out)) &&
-            (sys_access(PRELOAD_FILE, 4 /* R_OK */) || read_file(l, out));
+            (ldx_self.musl.active || sys_access(PRELOAD_FILE, 4 /* R_OK */) || read_file(l, out));
   l->find_mode = LDX_FIND_PLAIN;
   return ok;
 }

@@ -174,7 +174,7 @@ static bool tls_descriptor(struct relocator *r, const struct ldx_binding *b, con
                             ldx_self.tls.generation + 1};
   *(void **)(t + 1) = r->object->tls.descriptors;
   r->object->tls.descriptors = t;
-  p[0] = (uint64_t)ldx_tlsdesc_dynamic;
+  p[0] = (uint64_t)(ldx_self.musl.active ? ldx_tlsdesc_call : ldx_tlsdesc_dynamic);
   p[1] = (uint64_t)t;
   return true;
 }
@@ -380,7 +380,7 @@ static bool unlock_text(struct relocator *r, bool unlock) {
 static void adjust_dynamic(struct ldx_object *o) {
   static const uint8_t tags[] = {DT_PLTGOT, DT_HASH,   DT_STRTAB,     DT_SYMTAB,      DT_RELA,
                                  DT_REL,    DT_JMPREL, ELF_DT_VERSYM, ELF_DT_GNU_HASH};
-  o->ld_readonly = !o->image.dynamic || !(o->image.dynamic->p_flags & PF_W) ||
+  o->ld_readonly = ldx_self.musl.active || !o->image.dynamic || !(o->image.dynamic->p_flags & PF_W) ||
                    !elf_at_memory(&o->image, o->image.dynamic->p_vaddr, 16, PF_W);
   if (o->ld_readonly)
     return;

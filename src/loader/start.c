@@ -13,6 +13,7 @@
 #include "loader/error.h"
 #include "loader/guest.h"
 #include "loader/load.h"
+#include "loader/musl.h"
 #include "loader/options.h"
 #include "loader/preload.h"
 #include "loader/stack.h"
@@ -33,6 +34,7 @@ static void init_process(uintptr_t *stack) {
   ldx_self.early_tcb[2] = (uint64_t)ldx_self.early_tcb;
   ldx_set_thread_pointer(&ldx_self.cpu, (uintptr_t)ldx_self.early_tcb);
   ldx_self.tls.heap = &ldx_self.heap;
+  ldx_self.tls.dtv_at = LDX_TCB_DTV;
   ldx_self.search.heap = &ldx_self.heap;
   ldx_self.search.closing = &ldx_self.closing;
   ldx_self.base_unique.heap = &ldx_self.heap;
@@ -307,7 +309,9 @@ static void name_support(struct ldx_load *l) {
 static bool discover(struct ldx_load *l) {
   struct ldx_object_list preloads = {0};
   ldx_self.statistics.begin_load = ldx_cycles();
-  bool ok = ldx_load_preloads(l, &preloads) && ldx_load_dependencies(l, l->root, preloads.at, preloads.count);
+  bool ok = ldx_load_preloads(l, &preloads);
+  l->preloads = preloads.count;
+  ok = ok && ldx_load_dependencies(l, l->root, preloads.at, preloads.count);
   ldx_delete(preloads.at);
   if (ok) {
     name_support(l);
@@ -361,6 +365,8 @@ static struct ldx_handoff *run_program(struct ldx_load *l) {
     ldx_self.statistics.end = ldx_cycles();
     ldx_print_start_statistics(o);
   }
+  if (ldx_self.musl.active)
+    return ldx_musl_handoff(o);
   ldx_self.entering = true;
   ldx_run_constructors(o, true);
   ldx_self.entering = false;
@@ -432,11 +438,9 @@ struct ldx_handoff *ldx_main(uintptr_t *stack) {
     ldx_self.guest_interp = LDX_DEFAULT_INTERP;
   if (!ldx_self.interp_name)
     ldx_self.interp_name = ldx_self.guest_interp;
-  if (ldx_is_foreign(l.root) && ldx_self.options.mode == LDX_RUN) {
-    if (!as_command || !program_interp(l.root))
-      ldx_self.guest_interp = LDX_MUSL_INTERP;
-    ldx_hand_over("its libc is its own loader");
-  }
+  if (musl_is_program(l.root))
+    ldx_musl_begin(as_command && program_interp(l.root));
+  l.lazy = l.lazy && !ldx_self.musl.active;
   enlist(&l, l.root);
   add_vdso(&l);
   load_program(&l);

@@ -69,7 +69,7 @@ void *ldx_allocate_tls(void *tcb) {
     ldx_delete(raw);
     return NULL;
   }
-  ldx_dtv_thread(ldx_tls_dtv_of(p))->raw = raw;
+  ldx_dtv_thread(ldx_tls_dtv_of(t, p))->raw = raw;
   if (ldx_tls_init_thread(t, p))
     return p;
   ldx_tls_free_thread(t, p, true);
@@ -81,7 +81,7 @@ void *ldx_allocate_tls_init(void *tcb, bool main_thread) {
   (void)main_thread;
   if (!tcb)
     return NULL;
-  ldx_dtv_thread(ldx_tls_dtv_of(tcb))->room = room_of_new(&ldx_self.tls);
+  ldx_dtv_thread(ldx_tls_dtv_of(&ldx_self.tls, tcb))->room = room_of_new(&ldx_self.tls);
   return ldx_tls_init_thread(&ldx_self.tls, tcb) ? tcb : NULL;
 }
 

@@ -4,8 +4,11 @@
 #include <fcntl.h>
 #include <string.h>
 
+#include "base/print.h"
 #include "base/sys.h"
+#include "base/text.h"
 #include "search/dst.h"
+#include "search/musl.h"
 #include "search/state.h"
 #include "search/trace.h"
 
@@ -253,8 +256,37 @@ static enum verdict try_cache(struct finding *f) {
   return try_file(f);
 }
 
+struct musl_finding {
+  struct finding *f;
+  enum verdict v;
+};
+
+/* The folders of one list, in musl's way: what opens is taken. */
+static bool try_list(void *arg, const char *list) {
+  struct musl_finding *m = arg;
+  struct finding *f = m->f;
+  for (list += ldx_skip(list, ":\n"); *list && go_on(f, m->v); list += ldx_skip(list, ":\n")) {
+    size_t n = ldx_until(list, ":\n"), room = n + strlen(f->request->name) + 2;
+    if (!make_room(f, room))
+      return false;
+    ldx_format(f->path, room, "%.*s/%s", (int)n, list, f->request->name);
+    ldx_trace(f->s, "  trying file=%s", f->path);
+    m->v = try_file(f);
+    list += n;
+  }
+  return go_on(f, m->v);
+}
+
+static enum verdict search_by_musl(struct finding *f) {
+  struct musl_finding m = {f, PASSED_OVER};
+  f->oom |= !ldx_musl_lists(f->s, f->request, try_list, &m);
+  return f->oom ? FATAL : m.v;
+}
+
 static enum verdict search_all(struct finding *f) {
   struct ldx_library_search *s = f->s;
+  if (s->musl_interp)
+    return search_by_musl(f);
   struct ldx_object *loader = f->request->loader;
   bool paths = f->request->program || loader;
   enum verdict v = paths ? try_rpaths(f) : PASSED_OVER;

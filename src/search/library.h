@@ -40,6 +40,7 @@ struct ldx_library_search {
   const char *hwcaps_mask;    /* --glibc-hwcaps-mask */
   const char *inhibit_rpath;  /* --inhibit-rpath */
   const char *origin_path;    /* LD_ORIGIN_PATH */
+  const char *musl_interp;    /* musl's rules are followed, and this is its path; NULL: the system loader's */
   bool secure;                /* AT_SECURE */
   bool inhibit_cache;         /* --inhibit-cache */
   ldx_search_trace *trace;    /* NULL: no trace */

@@ -21,6 +21,7 @@ struct ldx_search_state {
   struct ldx_dir *dirs; /* every folder ever named, each once */
   struct ldx_search_dirs *system, *library_path;
   struct ldx_ldcache cache;
+  const char *musl_folders; /* the system's, by musl's rules; NULL: not asked for yet */
 };
 
 /* NULL when out of memory. */

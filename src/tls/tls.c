@@ -1,10 +1,11 @@
 #include "tls/tls.h"
 
+#include <errno.h>
 #include <string.h>
 
 #include "base/sys.h"
 
-enum { DTV_SPARE = 14, SLOT_SPARE = 62 };
+enum { DTV_SPARE = 14, SLOT_SPARE = 62, FEW_THREADS = 16 };
 
 static bool grow_slots(struct ldx_tls *t) {
   size_t len = t->slots ? t->slots->len * 2 : SLOT_SPARE;
@@ -254,6 +255,8 @@ static union ldx_dtv *new_dtv(struct ldx_tls *t, size_t len, struct ldx_thread *
     return NULL;
   p[0].pointer.val = th;
   p[1].counter = len;
+  for (size_t i = 1; i <= len; i++)
+    p[i + 2].pointer.val = LDX_TLS_UNALLOCATED;
   return p + 2;
 }
 
@@ -266,7 +269,8 @@ bool ldx_tls_new_dtv(struct ldx_tls *t, void *tcb, size_t room) {
   }
   th->tcb = (uintptr_t)tcb;
   th->room = room;
-  *(union ldx_dtv **)((char *)tcb + LDX_TCB_DTV) = dtv;
+  th->dtv = dtv;
+  *ldx_tls_dtv_slot(t, tcb) = dtv;
   ldx_rlock_enter(&t->lock);
   th->next = t->threads;
   if (th->next)
@@ -308,9 +312,8 @@ static union ldx_dtv *resize_dtv(struct ldx_tls *t, void *tcb, union ldx_dtv *ol
     return NULL;
   }
   memcpy(dtv, old, (old[-1].counter + 1) * sizeof *dtv);
-  for (size_t i = old[-1].counter + 1; i <= dtv[-1].counter; i++)
-    dtv[i].pointer.val = LDX_TLS_UNALLOCATED;
-  __atomic_store_n((union ldx_dtv **)((char *)tcb + LDX_TCB_DTV), dtv, __ATOMIC_RELEASE);
+  th->dtv = dtv;
+  __atomic_store_n(ldx_tls_dtv_slot(t, tcb), dtv, __ATOMIC_RELEASE);
   *kept = (struct ldx_old_dtv){th->old_dtvs, old - 2};
   th->old_dtvs = kept;
   return dtv;
@@ -329,7 +332,7 @@ static void forget_thread(struct ldx_tls *t, struct ldx_thread *th) {
 }
 
 bool ldx_tls_init_thread(struct ldx_tls *t, void *tcb) {
-  union ldx_dtv *dtv = ldx_tls_dtv_of(tcb);
+  union ldx_dtv *dtv = ldx_tls_dtv_of(t, tcb);
   forget_thread(t, ldx_dtv_thread(dtv));
   ldx_rlock_enter(&t->lock);
   if (dtv[-1].counter < t->max_module && !(dtv = resize_dtv(t, tcb, dtv, t->max_module))) {
@@ -350,9 +353,13 @@ bool ldx_tls_init_thread(struct ldx_tls *t, void *tcb) {
   return true;
 }
 
-void ldx_tls_free_thread(struct ldx_tls *t, void *tcb, bool storage) {
-  union ldx_dtv *dtv = ldx_tls_dtv_of(tcb);
-  struct ldx_thread *th = ldx_dtv_thread(dtv);
+void ldx_tls_copy_images(const struct ldx_tls *t, char *tp) {
+  for (size_t i = 1; i <= t->max_module; i++)
+    if (t->slots->at[i].object && t->slots->at[i].object->tls.offset > 0)
+      copy_image(t->slots->at[i].object, tp - t->slots->at[i].object->tls.offset);
+}
+
+static void free_record(struct ldx_tls *t, struct ldx_thread *th) {
   ldx_rlock_enter(&t->lock);
   if (th->next)
     th->next->prev = th->prev;
@@ -361,14 +368,48 @@ void ldx_tls_free_thread(struct ldx_tls *t, void *tcb, bool storage) {
   else
     t->threads = th->next;
   ldx_rlock_leave(&t->lock);
-  free_blocks(t, th);
-  ldx_heap_free(t->heap, th->error.diag.object);
-  ldx_heap_free(t->heap, th->error.line);
-  void *raw = th->raw;
-  ldx_heap_free(t->heap, dtv - 2);
+  forget_thread(t, th);
+  ldx_heap_free(t->heap, th->dtv - 2);
   ldx_heap_free(t->heap, th);
+}
+
+void ldx_tls_free_thread(struct ldx_tls *t, void *tcb, bool storage) {
+  struct ldx_thread *th = ldx_dtv_thread(ldx_tls_dtv_of(t, tcb));
+  void *raw = th->raw;
+  free_record(t, th);
   if (storage)
     ldx_heap_free(t->heap, raw);
+}
+
+/* Ended, as far as can be told: after fork the threads of the other process are not asked for. */
+static bool has_ended(const struct ldx_thread *th, int32_t process) {
+  return th->process == process && LDX_SYS(SYS_tgkill, process, th->id, 0, 0, 0, 0) == -ESRCH;
+}
+
+/* Frees what ended threads left behind, and what another one left at this thread's address. */
+static void drop_ended(struct ldx_tls *t, uintptr_t tcb, int32_t process) {
+  bool all = t->adopted >= t->adopted_limit;
+  for (struct ldx_thread *th = t->threads, *next; th; th = next) {
+    next = th->next;
+    if (th->tcb != tcb && (!all || !has_ended(th, process)))
+      continue;
+    free_record(t, th);
+    t->adopted--;
+  }
+  if (all)
+    t->adopted_limit = t->adopted * 2 > FEW_THREADS ? t->adopted * 2 : FEW_THREADS;
+}
+
+static struct ldx_thread *adopt(struct ldx_tls *t, void *tcb) {
+  int32_t process = (int32_t)sys_getpid();
+  drop_ended(t, (uintptr_t)tcb, process);
+  if (!ldx_tls_new_dtv(t, tcb, t->static_size))
+    return NULL;
+  struct ldx_thread *th = ldx_tls_thread(t);
+  t->adopted++;
+  th->process = process;
+  th->id = (int32_t)LDX_SYS(SYS_gettid, 0, 0, 0, 0, 0, 0);
+  return th;
 }
 
 static void drop_block(struct ldx_tls *t, struct ldx_thread *th, uint64_t module) {
@@ -384,7 +425,7 @@ static void drop_block(struct ldx_tls *t, struct ldx_thread *th, uint64_t module
 
 /* Brings the calling thread's DTV to the newest published generation. */
 static union ldx_dtv *update_dtv(struct ldx_tls *t, uint64_t module) {
-  union ldx_dtv *dtv = ldx_thread_dtv();
+  union ldx_dtv *dtv = ldx_tls_dtv(t);
   size_t generation = __atomic_load_n(&t->generation, __ATOMIC_ACQUIRE);
   const struct ldx_tls_slots *slots = __atomic_load_n(&t->slots, __ATOMIC_ACQUIRE);
   size_t max = t->max_module > module ? t->max_module : module;
@@ -426,7 +467,7 @@ static char *place_block(const struct ldx_tls_segment *s, char *memory, size_t a
 }
 
 static void *new_block(struct ldx_tls *t, struct ldx_object *o) {
-  struct ldx_thread *th = ldx_thread_self();
+  struct ldx_thread *th = ldx_tls_thread(t);
   const struct ldx_tls_segment *s = &o->tls;
   size_t align = s->align > 16 ? s->align : 16;
   struct ldx_tls_block *b = ldx_heap_alloc(t->heap, sizeof *b);
@@ -469,25 +510,42 @@ static uint64_t set_signal_mask(uint64_t mask) {
   return before;
 }
 
+struct ldx_thread *ldx_tls_adopt_thread(struct ldx_tls *t) {
+  uint64_t mask = set_signal_mask(~(uint64_t)0);
+  ldx_rlock_enter(&t->lock);
+  struct ldx_thread *th = ldx_tls_thread(t);
+  if (!th)
+    th = adopt(t, (void *)ldx_thread_pointer());
+  ldx_rlock_leave(&t->lock);
+  set_signal_mask(mask);
+  return th;
+}
+
+/* Static blocks are found without a DTV: for those alone a thread need not be adopted. */
+static void *address_without_dtv(struct ldx_tls *t, uint64_t module) {
+  void *p = ldx_tls_peek(t, module);
+  return p || !t->adopts || !ldx_tls_adopt_thread(t) ? p : ldx_tls_address(t, module);
+}
+
 void *ldx_tls_address(struct ldx_tls *t, uint64_t module) {
-  union ldx_dtv *dtv = ldx_thread_dtv();
+  union ldx_dtv *dtv = ldx_tls_dtv(t);
   if (!dtv)
-    return NULL;
+    return address_without_dtv(t, module);
   bool current = dtv[0].counter == __atomic_load_n(&t->generation, __ATOMIC_ACQUIRE) && module <= dtv[-1].counter;
   if (current && dtv[module].pointer.val != LDX_TLS_UNALLOCATED)
     return dtv[module].pointer.val;
   uint64_t mask = set_signal_mask(~(uint64_t)0);
-  void *p = find_block(t, ldx_thread_dtv(), module);
+  void *p = find_block(t, ldx_tls_dtv(t), module);
   set_signal_mask(mask);
   return p;
 }
 
 void *ldx_tls_peek(const struct ldx_tls *t, uint64_t module) {
-  const union ldx_dtv *dtv = ldx_thread_dtv();
+  const union ldx_dtv *dtv = ldx_tls_dtv(t);
   const struct ldx_tls_slots *slots = __atomic_load_n(&t->slots, __ATOMIC_ACQUIRE);
-  if (!dtv || !slots || module >= slots->len || !slots->at[module].object)
+  if ((!dtv && !t->adopts) || !slots || module >= slots->len || !slots->at[module].object)
     return NULL;
-  bool known = module <= dtv[-1].counter && slots->at[module].generation <= dtv[0].counter;
+  bool known = dtv && module <= dtv[-1].counter && slots->at[module].generation <= dtv[0].counter;
   if (known && dtv[module].pointer.val != LDX_TLS_UNALLOCATED)
     return dtv[module].pointer.val;
   int64_t offset = slots->at[module].object->tls.offset;

@@ -3,7 +3,8 @@
  *
  * A DTV has the layout that guest libcs and libthread_db know: an array of { pointer, to_free } whose element
  * 0 holds the generation and element -1 the length. Element -2, ldx's own, points to the thread's record.
- * `to_free` stays NULL: libc must not free what ldx owns.
+ * `to_free` stays NULL: libc must not free what ldx owns. The word that points to the DTV is the one every libc has
+ * for it, or, with a libc that keeps a DTV of another layout there, a word of ldx's own in the static block.
  *
  * Threads: slots and layout change under ldx_tls.lock; ldx_tls_get_addr reads without a lock. */
 #ifndef LDX_TLS_TLS_H
@@ -78,6 +79,8 @@ struct ldx_thread {
   void *catcher;                   /* innermost struct ldx_catcher */
   uint64_t reader_epoch;           /* 0: not inside a lock-free reader */
   struct ldx_iteration *iteration; /* the innermost call of dl_iterate_phdr it is in */
+  union ldx_dtv *dtv;
+  int32_t process, id; /* of an adopted thread */
 };
 
 /* Static TLS may grow while the program runs. A new thread gets the room that its libc is told of (static_size); room
@@ -98,6 +101,9 @@ struct ldx_tls {
                                   TLS blocks (as they do under glibc's own loader); NULL: the heap's */
   void (*release)(void *);
   struct ldx_thread *threads;
+  int64_t dtv_at;                /* from the thread pointer to the word that points to the DTV */
+  bool adopts;                   /* libc makes threads without a word: they have a DTV from the day they need one */
+  size_t adopted, adopted_limit; /* threads; and how many may be, before those that ended are looked for */
 };
 
 /* Gives a module id to an object with a TLS segment; false when out of memory. */
@@ -133,10 +139,21 @@ bool ldx_tls_new_dtv(struct ldx_tls *t, void *tcb, size_t room);
 bool ldx_tls_init_thread(struct ldx_tls *t, void *tcb);
 void ldx_tls_free_thread(struct ldx_tls *t, void *tcb, bool storage);
 
-static inline union ldx_dtv *ldx_tls_dtv_of(void *tcb) { return *(union ldx_dtv **)((char *)tcb + LDX_TCB_DTV); }
+/* The images of all static blocks, as they lie below a thread pointer. */
+void ldx_tls_copy_images(const struct ldx_tls *t, char *tp);
+/* A record for the calling thread, when the libc announces none; NULL when out of memory. */
+struct ldx_thread *ldx_tls_adopt_thread(struct ldx_tls *t);
+
+static inline union ldx_dtv **ldx_tls_dtv_slot(const struct ldx_tls *t, void *tcb) {
+  return (union ldx_dtv **)((char *)tcb + t->dtv_at);
+}
+static inline union ldx_dtv *ldx_tls_dtv_of(const struct ldx_tls *t, void *tcb) { return *ldx_tls_dtv_slot(t, tcb); }
 static inline struct ldx_thread *ldx_dtv_thread(union ldx_dtv *dtv) { return dtv ? dtv[-2].pointer.val : NULL; }
-/* The calling thread's record; NULL for a thread that libc did not make. */
-static inline struct ldx_thread *ldx_thread_self(void) { return ldx_dtv_thread(ldx_thread_dtv()); }
+/* The calling thread's DTV and record; NULL for a thread that libc did not announce. */
+static inline union ldx_dtv *ldx_tls_dtv(const struct ldx_tls *t) {
+  return ldx_tls_dtv_of(t, (void *)ldx_thread_pointer());
+}
+static inline struct ldx_thread *ldx_tls_thread(const struct ldx_tls *t) { return ldx_dtv_thread(ldx_tls_dtv(t)); }
 
 /* Address of the calling thread's block of a module, which is made when it is not there; NULL: out of memory. Signal
  * handlers may use TLS themselves. */

@@ -139,6 +139,47 @@ FUNCTION(ldx_tlsdesc_dynamic)
 	ret
 END(ldx_tlsdesc_dynamic)
 
+FUNCTION(ldx_tlsdesc_call)
+	PUSH(%rsi)
+	PUSH(%rdi)
+	mov	8(%rax), %rdi
+	PUSH(%rcx)
+	PUSH(%rdx)
+	PUSH(%r8)
+	PUSH(%r9)
+	PUSH(%r10)
+	PUSH(%r11)
+	call	ldx_tlsdesc_slow
+	sub	%fs:0, %rax
+	POP(%r11)
+	POP(%r10)
+	POP(%r9)
+	POP(%r8)
+	POP(%rdx)
+	POP(%rcx)
+	POP(%rdi)
+	POP(%rsi)
+	ret
+END(ldx_tlsdesc_call)
+
+/* Entered as a program is, with the first stack (psABI 3.4.1). */
+FUNCTION(ldx_return_entry)
+	.cfi_undefined rip
+	xor	%ebp, %ebp
+	mov	%rsp, %rbx
+	and	$-16, %rsp
+	call	ldx_musl_started
+	mov	%rax, %r11
+	mov	%rbx, %rsp
+	xor	%eax, %eax
+	xor	%ebx, %ebx
+	xor	%ecx, %ecx
+	xor	%edx, %edx
+	xor	%esi, %esi
+	xor	%edi, %edi
+	jmp	*%r11
+END(ldx_return_entry)
+
 /* int ldx_catch_enter(struct ldx_jump *j) returns 0; ldx_catch_throw(j) makes it return 1 again.
  * The callee-saved state of the psABI: rbx rbp r12-r15, rsp, return address. */
 FUNCTION(ldx_catch_enter)
