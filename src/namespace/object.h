@@ -133,11 +133,8 @@ struct ldx_object {
   bool ld_readonly;     /* its dynamic section keeps offsets: it cannot be written */
   bool dlopened;        /* loaded after start-up */
   bool pending;         /* belongs to a load that has not been committed */
-<<<<<<< HEAD
   uint32_t init_rank;   /* its turn among all constructors; 0: not yet */
-=======
   bool unused;          /* scratch of unload.c */
->>>>>>> 66daefe3bcdfe1fa7d6a4aba895890ab39b2f8ad
   int visit;            /* scratch of graph walks */
 };
 
