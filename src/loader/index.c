@@ -54,7 +54,7 @@ static void fill_slots(struct ldx_index *x) {
   x->slot[x->slots + 1] = x->count;
 }
 
-bool ldx_index_rebuild(struct ldx_object *const *add, uint32_t add_count, const struct ldx_object *remove) {
+bool ldx_index_rebuild(struct ldx_object *const *add, uint32_t add_count) {
   const struct ldx_index *old = ldx_self.index;
   size_t room = (old ? old->count : 0) + add_count, entries = (room + 1) * sizeof old->at[0];
   struct ldx_index *x = ldx_new(sizeof *x + entries + (room * SLOTS_PER_OBJECT + 3) * sizeof *x->slot);
@@ -62,7 +62,7 @@ bool ldx_index_rebuild(struct ldx_object *const *add, uint32_t add_count, const 
     return false;
   x->slot = (uint32_t *)((char *)x->at + entries) + 1;
   for (uint32_t i = 0; old && i < old->count; i++)
-    if (old->at[i].object != remove)
+    if (!old->at[i].object->removed)
       x->at[x->count++] = old->at[i];
   for (uint32_t i = 0; i < add_count; i++)
     if (!add[i]->faked && !add[i]->real)

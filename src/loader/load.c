@@ -127,7 +127,7 @@ static void publish(struct ldx_load *l, struct ldx_object *o) {
 /* Nothing here fails but for lack of memory, which leaves the load undone: COMMIT. */
 static bool commit(struct ldx_load *l) {
   trace_nodelete(l);
-  if (!ldx_extend_scopes(l) || !ldx_index_rebuild(l->fresh.at, l->fresh.count, NULL)) {
+  if (!ldx_extend_scopes(l) || !ldx_index_rebuild(l->fresh.at, l->fresh.count)) {
     ldx_shrink_scopes(l);
     return out_of_memory(l);
   }

@@ -142,7 +142,8 @@ void ldx_fini_all(void);
 void ldx_watch_forks(void);
 
 /* index.c */
-bool ldx_index_rebuild(struct ldx_object *const *add, uint32_t add_count, const struct ldx_object *remove);
+/* With these, and without those that are removed; false when out of memory: as it was. */
+bool ldx_index_rebuild(struct ldx_object *const *add, uint32_t add_count);
 /* For the time of a reader. */
 static inline const struct ldx_index_entry *ldx_index_at(uintptr_t addr) {
   const struct ldx_index *x = __atomic_load_n(&ldx_self.index, __ATOMIC_ACQUIRE);

@@ -100,13 +100,12 @@ static void take_out(struct ldx_namespace *ns, struct ldx_object *o) {
   forget_scopes(ns, o);
 }
 
-static void drop(struct ldx_namespace *ns, struct ldx_object *o) {
+static void drop(struct ldx_namespace *ns, struct ldx_object *o, bool unlisted) {
   if (ldx_tracing(LDX_DEBUG_FILES))
     ldx_trace_destroyed(o);
   if (!o->real) {
     ldx_tls_drop_module(&ldx_self.tls, o);
     ldx_unique_forget(ns->unique, o);
-    ldx_index_rebuild(NULL, 0, o);
   }
   if (o == ns->program) { /* the global scope outlives its first owner */
     ns->program = NULL;
@@ -116,7 +115,8 @@ static void drop(struct ldx_namespace *ns, struct ldx_object *o) {
     ns->libc = NULL;
   ldx_namespace_unlink(ns, o);
   __atomic_add_fetch(&ldx_self.subs, 1, __ATOMIC_RELAXED);
-  ldx_retire_object(o);
+  if (unlisted) /* else readers may still find it: it is left to them */
+    ldx_retire_object(o);
 }
 
 static bool any_tls(const struct ldx_object_list *dead) {
@@ -132,8 +132,9 @@ static void remove_objects(struct ldx_namespace *ns, struct ldx_object_list *dea
   for (uint32_t i = 0; i < dead->count; i++)
     take_out(ns, dead->at[i]);
   ldx_remove_global(ns);
+  bool unlisted = ldx_index_rebuild(NULL, 0);
   for (uint32_t i = 0; i < dead->count; i++)
-    drop(ns, dead->at[i]);
+    drop(ns, dead->at[i], unlisted);
   if (tls)
     ldx_tls_publish(&ldx_self.tls);
   ns->debug->r_map = ns->first_real;
