@@ -20,7 +20,7 @@ static void take_turns(int mine) {
   try {
     throw_it(mine);
   } catch (const std::runtime_error &e) {
-    std::cout << mine << ": " << e.what() << std::endl;
+    std::printf("%d: %s\n", mine, e.what()); // a line at once: destructors of other threads print too
   }
   turn++;
   condition.notify_all();
