@@ -56,7 +56,7 @@ static void fill_slots(struct ldx_index *x) {
 
 bool ldx_index_rebuild(struct ldx_object *const *add, uint32_t add_count) {
   const struct ldx_index *old = ldx_self.index;
-  size_t room = (old ? old->count : 0) + add_count, entries = (room + 1) * sizeof old->at[0];
+  size_t room = (old ? old->count : 0) + add_count, entries = room * sizeof old->at[0];
   struct ldx_index *x = ldx_new(sizeof *x + entries + (room * SLOTS_PER_OBJECT + 3) * sizeof *x->slot);
   if (!x)
     return false;
@@ -67,7 +67,6 @@ bool ldx_index_rebuild(struct ldx_object *const *add, uint32_t add_count) {
   for (uint32_t i = 0; i < add_count; i++)
     if (!add[i]->faked && !add[i]->real)
       insert(x, add[i]);
-  x->at[x->count].start = UINTPTR_MAX; /* nothing is behind the last */
   fill_slots(x);
   __atomic_store_n(&ldx_self.index, x, __ATOMIC_RELEASE);
   ldx_retire_block((void *)old);

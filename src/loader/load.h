@@ -163,7 +163,7 @@ static inline const struct ldx_index_entry *ldx_index_at(uintptr_t addr) {
     else
       high = mid;
   }
-  return addr >= x->at[low].start ? &x->at[low] : NULL;
+  return low < x->count && addr >= x->at[low].start ? &x->at[low] : NULL;
 }
 struct ldx_object *ldx_object_at(uintptr_t addr);
 
