@@ -32,3 +32,25 @@ const char *ldx_find_text(const char *s, const char *what) {
       return s;
   return n ? NULL : s;
 }
+
+/* On a mismatch the latest * takes one character more. */
+bool ldx_glob(const char *pattern, size_t n, const char *text) {
+  const char *p = pattern, *end = pattern + n, *star = NULL, *from = text;
+  while (*text) {
+    if (p < end && *p == '*') {
+      star = ++p;
+      from = text;
+    } else if (p < end && (*p == '?' || *p == *text)) {
+      p++;
+      text++;
+    } else if (star) {
+      p = star;
+      text = ++from;
+    } else {
+      return false;
+    }
+  }
+  while (p < end && *p == '*')
+    p++;
+  return p == end;
+}

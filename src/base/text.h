@@ -2,6 +2,7 @@
 #ifndef LDX_BASE_TEXT_H
 #define LDX_BASE_TEXT_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 /* As strspn: how many characters from `s` on are in `set`. */
@@ -10,5 +11,8 @@ size_t ldx_skip(const char *s, const char *set);
 size_t ldx_until(const char *s, const char *set);
 /* As strstr: the first place of `what` in `s`, or NULL. */
 const char *ldx_find_text(const char *s, const char *what);
+
+/* Whether `text` matches the n-byte pattern, in which * stands for any characters and ? for one. */
+bool ldx_glob(const char *pattern, size_t n, const char *text);
 
 #endif

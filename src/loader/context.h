@@ -70,6 +70,7 @@ struct ldx_options {
   const char *argv0, *preload_option, *preload_env;
   uint32_t debug; /* LDX_DEBUG_* */
   int debug_fd;
+  const char *share;    /* patterns of libraries that all namespaces have in common */
   const char *tunables; /* GLIBC_TUNABLES */
   size_t static_tls;    /* bytes for libraries that come when threads are there; 0: the usual */
 };

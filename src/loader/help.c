@@ -31,6 +31,7 @@ static const char usage[] =
     "\n"
     "Change how the program is run:\n"
     "  --argv0 TEXT          give the program this argv[0]\n"
+    "  --share PATTERNS      load these libraries (a:b*:c) once for all namespaces that dlmopen makes (LDX_SHARE)\n"
     "  --static-tls BYTES    room in each thread's stack for libraries that want static TLS and are loaded when "
     "threads\n"
     "                        are there already (LDX_STATIC_TLS; usually 65536, less where stacks are small)\n"

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/sys.h"
+#include "base/text.h"
 #include "loader/trace.h"
 #include "loader/unload.h"
 
@@ -88,6 +89,18 @@ static bool is_libc_group(const struct ldx_object *o) {
   return false;
 }
 
+/* What the user says: names of files or sonames, as patterns. */
+static bool is_named(const struct ldx_object *o) {
+  const char *file = strrchr(o->map.l_name, '/');
+  file = file ? file + 1 : o->map.l_name;
+  for (const char *p = ldx_self.options.share; p && *p; p += ldx_until(p, ":"), p += *p == ':') {
+    size_t n = ldx_until(p, ":");
+    if (n && (ldx_glob(p, n, file) || (o->soname && ldx_glob(p, n, o->soname))))
+      return true;
+  }
+  return false;
+}
+
 static bool is_unique(const struct ldx_object *o) { return o->dyn.gnu_flags_1 & LDX_DF_GNU_1_UNIQUE; }
 
 /* The object that dlmopen names, not one that it needs. */
@@ -100,7 +113,7 @@ bool ldx_is_shared(const struct ldx_load *l, const struct ldx_object *o) {
     return true;
   if (l->ns->isolated || (l->mode & LDX_RTLD_ISOLATE))
     return false;
-  return is_unique(o) || is_libc_group(o);
+  return is_unique(o) || is_libc_group(o) || is_named(o);
 }
 
 bool ldx_check_demotion(struct ldx_load *l, const struct ldx_object *o) {

@@ -125,6 +125,7 @@ void ldx_read_environment(struct ldx_args *a, struct ldx_options *o, struct ldx_
   o->list_warn = set_and_not_empty(a, "LD_WARN");
   o->tunables = ldx_getenv(a, "GLIBC_TUNABLES");
   const char *mask = ldx_getenv(a, "LD_HWCAP_MASK"), *static_tls = ldx_getenv(a, "LDX_STATIC_TLS");
+  o->share = a->auxv.secure ? NULL : ldx_getenv(a, "LDX_SHARE");
   o->static_tls = static_tls && !a->auxv.secure ? read_number(static_tls) : 0;
   s->hwcap_mask_set = mask;
   s->hwcap_mask = mask ? read_number(mask) : 0;
@@ -178,6 +179,7 @@ int ldx_read_arguments(struct ldx_args *a, struct ldx_options *o, struct ldx_lib
       {"--audit", &audit, NULL, 0},
       {"--preload", &o->preload_option, NULL, 0},
       {"--argv0", &o->argv0, NULL, 0},
+      {"--share", &o->share, NULL, 0},
       {"--static-tls", &static_tls, NULL, 0},
       {"--strict", NULL, &o->strict, 0},
       {"--list-tunables", NULL, NULL, LDX_TUNABLES},
