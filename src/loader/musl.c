@@ -40,13 +40,13 @@ static uint64_t highest_byte(const struct ldx_tls *t) {
   return end;
 }
 
-/* musl gives each thread one block, of a size that does not change: what comes later is dynamic. */
+/* musl gives each thread one block, of a size that does not change: what comes later is dynamic. Alignment beyond a
+ * word's is asked for only when some module wants it: musl has memory for a small block without one. */
 static void lay_out(struct ldx_tls *t) {
   t->surplus = 0;
-  ldx_tls_layout(t, 0, _Alignof(struct thread_words)); /* what is no more needs no memory of its own in musl */
-  uint64_t words = ldx_align_up(t->static_used + sizeof(struct thread_words), _Alignof(struct thread_words));
-  t->static_size = t->static_used = ldx_align_up(words, t->static_align);
-  ldx_self.musl.words = words;
+  ldx_tls_layout(t, 0, _Alignof(struct thread_words));
+  ldx_self.musl.words = ldx_tls_reserve(t, sizeof(struct thread_words), _Alignof(struct thread_words));
+  t->static_size = t->static_used = t->static_floor = ldx_align_up(t->static_used, t->static_align);
 }
 
 /* musl's list of objects has the program under its path. */
@@ -65,7 +65,8 @@ bool ldx_musl_place(struct ldx_load *l) {
   ldx_self.musl.libc = libc;
   libc->is_libc = true;
   name_program(l->root);
-  libc->relro_start = libc->relro_end = 0; /* it relocates and seals itself */
+  libc->relro_start = libc->relro_end = 0; /* it relocates and seals itself, and runs its own functions */
+  libc->init_called = libc->fini_called = true;
   lay_out(&ldx_self.tls);
   if (l->tls_added)
     ldx_tls_publish(&ldx_self.tls);
@@ -221,7 +222,6 @@ struct ldx_handoff *ldx_musl_handoff(struct ldx_object *program) {
   set_auxv((uint64_t)phdrs, phnum, (uint64_t)ldx_return_entry);
   ldx_set_auxv(&ldx_self.args, AT_BASE, m->libc->map.l_addr);
   rename_preload('L', '_');
-  ldx_watch_forks(); /* nobody tells of the first thread */
   ldx_self.tls.dtv_at = -(int64_t)m->words;
   ldx_self.tls.adopts = true;
   ldx_self.handoff = (struct ldx_handoff){m->libc->entry, (uintptr_t)ldx_self.args.stack, 0};

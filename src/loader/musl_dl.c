@@ -14,6 +14,7 @@ static void complain(const char *fmt, ...) {
   char text[1024];
   struct ldx_diag d = {.heap = &ldx_self.heap};
   va_list ap;
+  ldx_watch_forks(); /* a thread that nobody has told of may be here */
   va_start(ap, fmt);
   ldx_vformat(text, sizeof text, fmt, ap);
   va_end(ap);
@@ -52,6 +53,7 @@ static void *musl_dlopen(const char *name, int mode) {
   mode &= RTLD_LAZY | RTLD_NOW | RTLD_NOLOAD | RTLD_GLOBAL | RTLD_NODELETE;
   if (!(mode & RTLD_LAZY))
     mode |= RTLD_NOW;
+  ldx_watch_forks();
   if (!name)
     return program;
   if (*name) {
@@ -105,6 +107,13 @@ static int create_c11(void *thread, int (*start)(void *), void *arg) {
   return ((int (*)(void *, int (*)(void *), void *))ldx_self.musl.create_c11)(thread, start, arg);
 }
 
+/* Modules never go, and those of start-up are static. */
+static void *get_address(const struct ldx_tls_index *ti) {
+  const struct ldx_tls_slots *slots = __atomic_load_n(&ldx_self.tls.slots, __ATOMIC_ACQUIRE);
+  int64_t offset = slots->at[ti->module].object->tls.offset;
+  return offset > 0 ? (char *)ldx_thread_pointer() - offset + ti->offset : ldx_tls_get_addr_slow(ti);
+}
+
 static const struct {
   const char *name;
   const void *function;
@@ -117,7 +126,7 @@ static const struct {
     {"dladdr", ldx_dladdr, NULL},
     {"dlinfo", musl_dlinfo, NULL},
     {"dl_iterate_phdr", ldx_dl_iterate_phdr, NULL},
-    {"__tls_get_addr", ldx_tls_get_addr_slow, NULL},
+    {"__tls_get_addr", get_address, NULL},
     {"pthread_create", create_pthread, &ldx_self.musl.create_pthread},
     {"thrd_create", create_c11, &ldx_self.musl.create_c11},
 };

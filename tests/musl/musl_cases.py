@@ -1,6 +1,6 @@
 """Programs whose libc is musl. The oracle is musl's loader, which the programs name as their interpreter."""
 
-from harness import Case, Rewrite
+from harness import ADDRESSES, Case, Outcome, Rewrite
 
 # musl's loader has a sentence of its own for what goes wrong at start; the status must be the same.
 START_ERRORS = (
@@ -79,4 +79,19 @@ SEARCH = [
     find('no-elf-file', 'bare-find-runpath', use='', files={'x/libfind.so': 'text that is long enough for a header of an ELF file, and is none of them\n'}),
 ]
 
-CASES = PROCESS + ORDER_CASES + TLS + THREADS + DL + SEARCH
+# The libc is the one that the program names; what cannot be started as musl is handed over.
+LIBC = [
+    Case('libc.own', ['./dl'], use=f'dl=bare-own {PLUGINS}', setup='mkdir lib; cp /lib/ld-musl-x86_64.so.1 lib', modes=('command',),
+         reason='as interpreter ldx takes the system\'s libc'),
+    Case('libc.other', ['./bare-other', '-a', 'x'], use='bare-other ld-musl-other.so.1', modes=('command',),
+         expect=Outcome(23, '--argv0\n./bare-other\n./bare-other\n-a\nx\n',
+                        './bare-other: its libc cannot be started by ldx: handing over to ./ld-musl-other.so.1\n'),
+         reason='what is named as interpreter is no musl'),
+    Case('libc.other-strict', ['./bare-other', '-a', 'x'], use='bare-other ld-musl-other.so.1', modes=('command',), options=['--strict'],
+         expect=Outcome(127, '', './bare-other: its libc cannot be started by ldx\n'), reason='--strict refuses'),
+    Case('libc.list', ['./tls'], use='tls libtls.so', options=['--list'], modes=('command',), rewrites=(ADDRESSES,),
+         expect=Outcome(0, '\tlinux-vdso.so.1 (0xADDRESS)\n\tlibtls.so => @DIR@/./libtls.so (0xADDRESS)\n'
+                        '\t/lib/ld-musl-x86_64.so.1 (0xADDRESS)\n', ''), reason='musl\'s ldd has another format'),
+]
+
+CASES = LIBC + PROCESS + ORDER_CASES + TLS + THREADS + DL + SEARCH
