@@ -201,7 +201,8 @@ class Runner:
 def main():
     cases = "\n".join(f"  {name:20} {case.help}" for name, case in CASES.items())
     parser = argparse.ArgumentParser(description=__doc__ + "\ncases:\n" + cases, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--build", required=True, help="build folder")
+    parser.add_argument("--build", help="build folder")
+    parser.add_argument("--packages", action="store_true", help="print the Debian packages that the cases need, and end")
     parser.add_argument("--ldx", help="the loader (default: that of the build folder)")
     parser.add_argument("--seconds", type=float, default=2, help="how long each case runs in each mode (default: 2)")
     parser.add_argument("--threads", type=int, help="working threads (default: the case's)")
@@ -211,6 +212,11 @@ def main():
     parser.add_argument("--json", action="store_true", help="results as JSON")
     parser.add_argument("case", nargs="*", help="cases (default: all)")
     args = parser.parse_args()
+    if args.packages:
+        print("gdb valgrind gcc g++")
+        return
+    if not args.build:
+        parser.error("which build folder? --build BUILD")
     if unknown := [c for c in args.case if c not in CASES]:
         parser.error(f"no such case: {' '.join(unknown)}; there are {' '.join(CASES)}")
     args.build = os.path.abspath(args.build)
