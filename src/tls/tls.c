@@ -1,6 +1,7 @@
 #include "tls/tls.h"
 
 #include <errno.h>
+#include <signal.h>
 #include <string.h>
 
 #include "base/sys.h"
@@ -502,29 +503,20 @@ static void *find_block(struct ldx_tls *t, union ldx_dtv *dtv, uint64_t module) 
   return val;
 }
 
-/* A handler's own use of TLS would change the DTV in the middle of a change. */
-static uint64_t set_signal_mask(uint64_t mask) {
-  enum { SIG_SETMASK_ = 2 };
+/* A handler's own use of TLS would change the DTV in the middle of a change. What an instruction raises cannot be put
+ * off: blocked, it kills, and the program may well have a handler for it (a sandbox, a single-stepper). */
+#define BIT(signal) (1ull << ((signal)-1))
+static const uint64_t put_off =
+    ~(BIT(SIGILL) | BIT(SIGTRAP) | BIT(SIGBUS) | BIT(SIGFPE) | BIT(SIGSEGV) | BIT(SIGSYS));
+
+static uint64_t block_signals(void) {
   uint64_t before = 0;
-  LDX_SYS(SYS_rt_sigprocmask, SIG_SETMASK_, &mask, &before, sizeof mask, 0, 0);
+  LDX_SYS(SYS_rt_sigprocmask, SIG_BLOCK, &put_off, &before, sizeof before, 0, 0);
   return before;
 }
 
-struct ldx_thread *ldx_tls_adopt_thread(struct ldx_tls *t) {
-  uint64_t mask = set_signal_mask(~(uint64_t)0);
-  ldx_rlock_enter(&t->lock);
-  struct ldx_thread *th = ldx_tls_thread(t);
-  if (!th)
-    th = adopt(t, (void *)ldx_thread_pointer());
-  ldx_rlock_leave(&t->lock);
-  set_signal_mask(mask);
-  return th;
-}
-
-/* Static blocks are found without a DTV: for those alone a thread need not be adopted. */
-static void *address_without_dtv(struct ldx_tls *t, uint64_t module) {
-  void *p = ldx_tls_peek(t, module);
-  return p || !t->adopts || !ldx_tls_adopt_thread(t) ? p : ldx_tls_address(t, module);
+static void restore_signals(uint64_t mask) {
+  LDX_SYS(SYS_rt_sigprocmask, SIG_SETMASK, &mask, NULL, sizeof mask, 0, 0);
 }
 
 void *ldx_tls_address(struct ldx_tls *t, uint64_t module) {
@@ -534,9 +526,9 @@ void *ldx_tls_address(struct ldx_tls *t, uint64_t module) {
   bool current = dtv[0].counter == __atomic_load_n(&t->generation, __ATOMIC_ACQUIRE) && module <= dtv[-1].counter;
   if (current && dtv[module].pointer.val != LDX_TLS_UNALLOCATED)
     return dtv[module].pointer.val;
-  uint64_t mask = set_signal_mask(~(uint64_t)0);
+  uint64_t mask = block_signals();
   void *p = find_block(t, ldx_tls_dtv(t), module);
-  set_signal_mask(mask);
+  restore_signals(mask);
   return p;
 }
 
