@@ -129,6 +129,9 @@ static char *new_main_thread(void) {
   return ldx_tls_init_thread(&ldx_self.tls, tcb) ? tcb : NULL;
 }
 
+/* Tools that look for leaks let libc free what it keeps, its loader's memory too; ldx has none from malloc. */
+static void free_nothing(void) {}
+
 /* Resolvers of libc call through these already. */
 static void redirect(void) {
   bool relay = ldx_self.glibc.signal_exception;
@@ -142,6 +145,7 @@ static void redirect(void) {
       .find_object = (uintptr_t)ldx_find_object,
       .debug_printf = (uintptr_t)ldx_guest_debug_printf,
       .readonly_area = (uintptr_t)ldx_guest_readonly_area,
+      .libc_freeres = (uintptr_t)free_nothing,
   };
   glibc_redirect(&ldx_self.glibc, &services);
 }

@@ -37,6 +37,7 @@ PROGRAMS = {
     'modules-tlsdesc': ('modules.c', ['-pthread', '-ldl', '-mtls-dialect=gnu2']),
     'spawns': ('spawns.c', []),
     'names': ('names.c', []),
+    'frees': ('frees.c', ['-pthread', '-ldl']),
 }
 WITH_RELR = ('trixie', 'sid')  # glibc 2.36 and later
 
@@ -144,6 +145,7 @@ CASES = [
     Case('modules-bound-now', ['./modules'], env={'LD_BIND_NOW': '1'}),
     Case('modules-tlsdesc', ['./modules-tlsdesc']),
     Case('names', ['./names']),
+    Case('frees', ['./frees']),
     Case('throws', ['./throws'], sort='lines'),  # threads end in any order
     Case('libc', ['./libc-facets']),
     Case('libc-lazy', ['./libc-lazy']),
@@ -151,6 +153,8 @@ CASES = [
     Case('libc-tunables', ['./libc-facets'],
          env={'GLIBC_TUNABLES': 'glibc.malloc.perturb=85:glibc.malloc.arena_max=1:glibc.cpu.hwcaps=-AVX2,-AVX512F'}),
     Case('libc-other-tunables', ['./libc-facets'], env={'GLIBC_TUNABLES': 'glibc.malloc.tcache_count=0:glibc.malloc.perturb=0x33'}),
+    Case('malloc-debug', ['./libc-facets'], releases=WITH_RELR,
+         env={'LD_PRELOAD': 'libc_malloc_debug.so.0', 'GLIBC_TUNABLES': 'glibc.malloc.check=3'}),
     Case('preloaded', ['./libc-facets'], env={'LD_PRELOAD': '@BUILT@/preload.so'}),
     Case('preloaded-bash', ['bash', '-c', 'echo $((1 + 1))'], env={'LD_PRELOAD': '@BUILT@/preload.so'}),
     Case('spawns', ['./spawns'], modes=('chroot',)),

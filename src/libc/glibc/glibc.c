@@ -347,6 +347,7 @@ void glibc_redirect(const struct glibc_state *g, const struct glibc_services *s)
       {f->ro._dl_find_object, s->find_object},
       {f->ro._dl_debug_printf, s->debug_printf},
       {f->ro._dl_readonly_area, s->readonly_area},
+      {f->ro._dl_libc_freeres, s->libc_freeres},
   };
   for (size_t i = 0; i < LDX_COUNT(all); i++)
     if (all[i].function)

@@ -40,7 +40,7 @@ struct glibc_process {
 /* Functions of the loader behind the pointers of _rtld_global_ro; 0 leaves the guest's. */
 struct glibc_services {
   uintptr_t lookup_symbol_x, open, close, catch_error, error_free, tls_get_addr_soft, find_object, debug_printf,
-      readonly_area;
+      readonly_area, libc_freeres;
 };
 
 /* Finds the profile for a pair of ld-linux and libc; false when none fits (state unchanged). */
