@@ -519,6 +519,23 @@ static void restore_signals(uint64_t mask) {
   LDX_SYS(SYS_rt_sigprocmask, SIG_SETMASK, &mask, NULL, sizeof mask, 0, 0);
 }
 
+struct ldx_thread *ldx_tls_adopt_thread(struct ldx_tls *t) {
+  uint64_t mask = block_signals();
+  ldx_rlock_enter(&t->lock);
+  struct ldx_thread *th = ldx_tls_thread(t);
+  if (!th)
+    th = adopt(t, (void *)ldx_thread_pointer());
+  ldx_rlock_leave(&t->lock);
+  restore_signals(mask);
+  return th;
+}
+
+/* Static blocks are found without a DTV: for those alone a thread need not be adopted. */
+static void *address_without_dtv(struct ldx_tls *t, uint64_t module) {
+  void *p = ldx_tls_peek(t, module);
+  return p || !t->adopts || !ldx_tls_adopt_thread(t) ? p : ldx_tls_address(t, module);
+}
+
 void *ldx_tls_address(struct ldx_tls *t, uint64_t module) {
   union ldx_dtv *dtv = ldx_tls_dtv(t);
   if (!dtv)
