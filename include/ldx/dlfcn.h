@@ -16,6 +16,10 @@
 #ifndef LDX_DLFCN_H
 #define LDX_DLFCN_H
 
+#ifndef _GNU_SOURCE
+#error dlmopen is an extension of GNU: define _GNU_SOURCE before the first #include
+#endif
+
 #include <dlfcn.h>
 #include <link.h>
 
