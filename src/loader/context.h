@@ -85,7 +85,7 @@ struct ldx_index {
   uintptr_t base; /* of the stretch that has slots */
   uintptr_t hole; /* up to base there is nothing: most often the heap is there */
   uint32_t shift, slots, count;
-  uint32_t *slot;              /* behind the entries */
+  uint32_t *slot; /* behind the entries */
   struct ldx_index_entry at[];
 };
 

@@ -74,15 +74,24 @@ static void give_up_unborn(struct ldx_namespace *ns, uintptr_t self) {
   }
 }
 
+/* What another thread had chosen to go, but not begun to end, has lost nothing. */
+static void keep_untouched(struct ldx_namespace *ns) {
+  for (struct ldx_object *o = ns->first; o && !ldx_self.collectors; o = o->map.l_next)
+    if (o->closing && !o->fini_called)
+      o->closing = false;
+}
+
 /* Called with the writer lock, when it is first taken in a new process. */
 static void forget_threads(void) {
   uintptr_t self = ldx_thread_pointer();
   ldx_heap_after_fork(&ldx_self.heap);
-  for (struct ldx_namespace *ns = &ldx_self.base; ns; ns = ns->next)
+  drop_collectors(self);
+  for (struct ldx_namespace *ns = &ldx_self.base; ns; ns = ns->next) {
+    keep_untouched(ns);
     give_up_unborn(ns, self);
+  }
   drop_visits(&ldx_self.visits, self);
   drop_visits(&ldx_self.waits, self);
-  drop_collectors(self);
   repair_threads(self);
   repair_modules();
   for (struct ldx_namespace *ns = &ldx_self.base; ns; ns = ns->next)

@@ -30,6 +30,8 @@ static void run_array(const struct elf_functions *f, char **envp) {
 }
 
 static void run_functions(const struct ldx_object *o) {
+  if (ldx_tracing(LDX_DEBUG_IMPCALLS))
+    ldx_debug("\ncalling init: %s\n", ldx_display_name(o));
   if (!o->dyn.init && !o->dyn.init_array.count)
     return;
   char **envp = environment();
@@ -109,12 +111,23 @@ int ldx_visit_unwound(int version, int actions) {
   return CONTINUE_UNWIND;
 }
 
+/* The visit is noted before the object counts as begun: a child of fork finds both, or neither. */
+static void begin(struct ldx_object *o, struct ldx_visit *v) {
+  __atomic_store_n(&ldx_self.visits, v, __ATOMIC_RELEASE);
+  __atomic_store_n(&o->init_called, true, __ATOMIC_RELEASE);
+  o->init_rank = ++ldx_self.constructed;
+  glibc_note_init(&ldx_self.glibc, o);
+}
+
 static __attribute__((noinline)) void visit(struct ldx_object *o, uintptr_t self) {
   __asm__ volatile(".cfi_personality 0x1b, ldx_visit_unwound" ::); /* PC-relative, 4 bytes */
   struct ldx_visit v = {ldx_self.visits, o, self};
-  ldx_self.visits = &v;
+  begin(o, &v);
+  if (o->is_libc && o->ns != &ldx_self.base)
+    glibc_early_init(&ldx_self.glibc, o, false);
   ldx_rlock_leave(&ldx_self.lock);
-  run_functions(o);
+  if (o->kind != LDX_PROGRAM || ldx_self.musl.active) /* else they are run by its libc */
+    run_functions(o);
   ldx_rlock_enter(&ldx_self.lock);
   end_visit(&v);
 }
@@ -133,27 +146,18 @@ static void set_constructed(struct ldx_object *root) {
 
 static void construct_all(struct ldx_object *root);
 
-/* Under the lock, which is given up while constructors run. */
+/* Under the lock, which is given up while constructors run. What lives in the base namespace has an order of its own.
+ */
 static void construct(struct ldx_object *o) {
   uintptr_t self = ldx_thread_pointer();
   struct ldx_visit *v;
-  while ((v = visit_of(o)) && v->thread != self && !waits_for(v->thread, self))
-    wait_for_visits(o, self);
-  if (o->init_called || o->faked)
-    return;
-  o->init_called = true;
-  o->init_rank = ++ldx_self.constructed;
-  glibc_note_init(&ldx_self.glibc, o);
-  for (uint32_t i = 0; i < o->needed.count; i++) /* they live in the base namespace, with an order of their own */
+  for (uint32_t i = 0; i < o->needed.count; i++)
     if (o->needed.at[i]->real)
       construct_all(o->needed.at[i]->real);
-  if (o->kind == LDX_PROGRAM && !ldx_self.musl.active)
-    return; /* the program's own are run by its libc */
-  if (ldx_tracing(LDX_DEBUG_IMPCALLS))
-    ldx_debug("\ncalling init: %s\n", ldx_display_name(o));
-  if (o->is_libc && o->ns != &ldx_self.base)
-    glibc_early_init(&ldx_self.glibc, o, false);
-  visit(o, self);
+  while ((v = visit_of(o)) && v->thread != self && !waits_for(v->thread, self))
+    wait_for_visits(o, self);
+  if (!o->init_called && !o->faked)
+    visit(o, self);
 }
 
 static void run_preinit(struct ldx_object *program) {

@@ -17,6 +17,13 @@ static const char *const unsecure[] = {
     "LD_SHOW_AUXV",     "LOCALDOMAIN",   "LOCPATH",         "MALLOC_TRACE",   "NIS_PATH",   "NLSPATH",
     "RESOLV_HOST_CONF", "RES_OPTIONS",   "TMPDIR",          "TZDIR"};
 
+/* Whatever obeys a user's LDX_ variable must not do so in a privileged program's child. */
+static void forget_unsecure(struct ldx_args *a) {
+  for (size_t i = 0; i < LDX_COUNT(unsecure); i++)
+    ldx_unsetenv(a, unsecure[i], "=");
+  ldx_unsetenv(a, "LDX_", "");
+}
+
 const struct ldx_debug_category ldx_debug_categories[] = {
     {"libs", "where each library is looked for, and found", LDX_DEBUG_LIBS | LDX_DEBUG_IMPCALLS},
     {"reloc", "when each object is relocated", LDX_DEBUG_RELOC | LDX_DEBUG_IMPCALLS},
@@ -113,8 +120,7 @@ void ldx_read_environment(struct ldx_args *a, struct ldx_options *o, struct ldx_
   s->secure = a->auxv.secure;
   o->preload_env = ldx_getenv(a, "LD_PRELOAD"); /* obeyed within bounds, but not passed on */
   if (a->auxv.secure)
-    for (size_t i = 0; i < LDX_COUNT(unsecure); i++)
-      ldx_unsetenv(a, unsecure[i]);
+    forget_unsecure(a);
   s->library_path = ldx_getenv(a, "LD_LIBRARY_PATH");
   s->library_path_source = "LD_LIBRARY_PATH";
   s->origin_path = ldx_getenv(a, "LD_ORIGIN_PATH");

@@ -102,11 +102,11 @@ const char *ldx_getenv(const struct ldx_args *a, const char *name) {
   return NULL;
 }
 
-void ldx_unsetenv(struct ldx_args *a, const char *name) {
-  size_t n = strlen(name);
+void ldx_unsetenv(struct ldx_args *a, const char *name, const char *end) {
+  size_t n = strlen(name), m = strlen(end);
   char **to = a->envp;
   for (char **from = a->envp; *from; from++)
-    if (strncmp(*from, name, n) || (*from)[n] != '=')
+    if (strncmp(*from, name, n) || strncmp(*from + n, end, m))
       *to++ = *from;
   /* the auxiliary vector stays where it is: glibc's loader does not move it either */
   while (*to)

@@ -16,7 +16,7 @@ uintptr_t ldx_break(void);
 void ldx_tell_kernel(const struct ldx_args *a, const struct elf_image *im);
 /* The value of an environment variable, or NULL. */
 const char *ldx_getenv(const struct ldx_args *a, const char *name);
-/* Removes variables from the environment in place. */
-void ldx_unsetenv(struct ldx_args *a, const char *name);
+/* Removes variables from the environment in place: all that begin with name and end ("=": the one of that name). */
+void ldx_unsetenv(struct ldx_args *a, const char *name, const char *end);
 
 #endif
