@@ -45,6 +45,23 @@ ROWS = [rows_case(series, rows[0][0], rows) for series, rows in ((s, list(r)) fo
 ROWS += [rows_case(f'{kind}-{number}-in-{before}-into-{target}-{flags}', kind, [row])
          for number, row in enumerate(table(), 1) for kind, _, before, target, flags, *_ in [row]]
 
+# --- what the user shares ---------------------------------------------------------------------------------
+
+
+def patterns(name, text, flags, told, **more):
+    """A library of no special kind, in a new namespace, with patterns of libraries to share."""
+    return held(f'patterns-{name}', 'rows', './libns-one.so', f'+:{flags}', before=told, env={'LDX_SHARE': text}, **more)
+
+
+COPY, PROXY, ISOLATED = (f'after {after} handle {handle} free {free}\n' for after, handle, free in (('1', '1', 0), ('0,1p', '1p', 0), ('1', '1', 1)))
+PATTERNS = [
+    patterns('file', 'libns-one.so', '-', PROXY),
+    patterns('list', 'nothing*:lib?s-o*.so:', '-', PROXY),
+    patterns('none', 'libns-on:ns-one.so:', '-', COPY),
+    patterns('isolated', '*', 'ISOLATE', ISOLATED),
+    held('patterns-option', 'rows', './libns-one.so', '+:-', before=PROXY, options=['--share=libns-*'], env={'LDX_SHARE': 'nothing'}, modes=('command',)),
+]
+
 # --- all others -------------------------------------------------------------------------------------------
 
 TELL = {'TELL': '1'}
@@ -91,4 +108,4 @@ OWN += [
     for name, before in {'shared': '', 'proxies': 'exit:\n', 'globals': '', 'sharing': ''}.items()
 ]
 
-CASES = ROWS + PLAIN + OWN
+CASES = ROWS + PATTERNS + PLAIN + OWN
