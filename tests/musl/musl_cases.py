@@ -76,6 +76,9 @@ SEARCH = [
     find('library-path', 'bare-find', env={'LD_LIBRARY_PATH': '@DIR@/x:/nowhere:@DIR@/y'}),
     find('library-path-first', 'bare-find-rpath', env={'LD_LIBRARY_PATH': 'nowhere:z'}),
     find('deep-missing', 'bare-find-runpath', use='x/libfind.so=bare-libfind.so'),
+    find('path-file', 'bare-find', etc='printf "/nowhere:@DIR@/x\\n@DIR@/y\\n" > $ETC/ld-musl-x86_64.path'),
+    find('path-file-empty', 'bare-find-rpath', use='x/libfind.so=bare-libfind.so', etc=': > $ETC/ld-musl-x86_64.path'),
+    find('path-file-missing', 'bare-find', etc='true'),
     find('no-elf-file', 'bare-find-runpath', use='', files={'x/libfind.so': 'text that is long enough for a header of an ELF file, and is none of them\n'}),
 ]
 
