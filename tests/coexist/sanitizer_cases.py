@@ -14,7 +14,7 @@ DURATION = Rewrite(r'^T\d+: .*\n|, \d+ us\b', '', 'times')
 # Frames without a name: of a library that is gone, whose place another mapping may have.
 GONE = Rewrite(r'0xADDRESS  \(\S+ ?\S*\)$', '0xADDRESS', 'a frame of a library that is not there any more')
 # gcc's run time names the program by /proc/self/exe, read by a system call of its own.
-MODULE = Rewrite(r"(?:/\S*/)?(?<![\w.-])(?:sanitized|plainfault|ldx|LOADER)(?=\+)", 'PROGRAM', 'the name of the module that the program is taken for')
+MODULE = Rewrite(r"(?:/\S*/)?(?<![\w.-])(?:sanitized|plainfault|ldx|ld-linux-x86-64\.so\.2|LOADER)(?=\+)", 'PROGRAM', 'the name of the module that the program is taken for')
 REPORT = (LOADER, NUMBERS, SHADOW, ADDRESSES, DURATION)
 
 CLEAN = ('clean', 'recycle')

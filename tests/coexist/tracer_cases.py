@@ -44,7 +44,7 @@ CALLS = r'''awk '
 ' trace | sort -s -n -k1,1'''
 CHILD = Rewrite(r'wait4\([0-9-]+', 'wait4(PID', 'the number of a process')
 # What dlopen and dlclose are made of is each loader's own affair, and so is where memory comes from.
-INSIDE = Rewrite(r'^[0-9]+ (openat|read|pread64|readlink|close|mmap|munmap|mprotect|close_range|getpid|newfstatat|fstat|brk|madvise|getcwd|exit|rseq|set_robust_list|lseek)\n', '', "the loader's own calls")
+INSIDE = Rewrite(r'^[0-9]+ (openat|read|pread64|readlink|close|mmap|munmap|mprotect|close_range|getpid|newfstatat|fstat|brk|madvise|getcwd|exit|rseq|set_robust_list|lseek|prlimit64)\n', '', "the loader's own calls")
 
 STRACE_CASES = both('strace.calls', rewrites=(CHILD, INSIDE), script='strace -f -o trace $RUN ./debugged ready; echo $?; ' + CALLS, use=USE, programs=['./debugged'], packages='strace') + both(
     'strace.count', script='strace -f -c -o table $RUN ./debugged ready; echo $?; grep -cE " (clone3?|wait4|exit_group)$" table', use=USE, programs=['./debugged'], packages='strace') + both(
