@@ -100,7 +100,7 @@ bool ldx_bind(struct ldx_object *o, uint64_t symidx, uint32_t flags, struct ldx_
                               .from = o,
                               .ref = ref,
                               .tried = ldx_symbol_trace(),
-                              .flags = flags | (ldx_self.options.dynamic_weak ? LDX_SYM_STRONG : 0)};
+                              .flags = flags | ldx_asker_flags(o)};
   if (ldx_tracing(LDX_DEBUG_STATISTICS))
     __atomic_fetch_add(&ldx_self.statistics.relocations, 1, __ATOMIC_RELAXED);
   if (!look_up(o, &r, v)) {

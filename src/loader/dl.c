@@ -253,9 +253,9 @@ static struct ldx_object *outermost_loader(struct ldx_object *o) {
   return o;
 }
 
-/* Without a version the default one is meant; LD_DYNAMIC_WEAK counts here too. */
-static uint32_t lookup_flags(const void *version) {
-  return (version ? 0u : LDX_SYM_NEWEST) | (ldx_self.options.dynamic_weak ? LDX_SYM_STRONG : 0u);
+/* Without a version the default one is meant. */
+static uint32_t lookup_flags(const void *version, const struct ldx_object *asker) {
+  return (version ? 0u : LDX_SYM_NEWEST) | ldx_asker_flags(asker);
 }
 
 /* The scope a handle stands for, and where in it to start. */
@@ -302,7 +302,7 @@ static void *find(void *handle, const char *name, const char *version, const voi
   struct ldx_sym_request r = {.name = elf_name(name),
                               .version = version ? &v : NULL,
                               .from = from,
-                              .flags = lookup_flags(version),
+                              .flags = lookup_flags(version, from),
                               .tried = ldx_symbol_trace()};
   struct ldx_scope_slot **scope, *local[2] = {0};
   void *value = NULL;
@@ -350,7 +350,7 @@ struct ldx_object *ldx_guest_lookup(const char *name, struct ldx_object *from, c
   struct ldx_sym_request r = {.name = elf_name(name),
                               .version = version ? &v : NULL,
                               .from = from,
-                              .flags = lookup_flags(version),
+                              .flags = lookup_flags(version, from),
                               .tried = ldx_symbol_trace()};
   struct ldx_scope_slot *local[2] = {from->searchlist.list ? &from->searchlist : &from->self, NULL};
   struct ldx_reader reader = ldx_reader_enter();

@@ -249,8 +249,12 @@ static void finish_namespace(struct ldx_namespace *ns) {
   else if (at)
     ldx_sort_objects(at, count, ns == &ldx_self.base, true);
   ldx_rlock_leave(&ldx_self.lock);
-  for (uint32_t i = 0; at && i < count; i++)
+  for (uint32_t i = 0; at && i < count; i++) {
     ldx_run_destructors(at[i]);
+    ldx_rlock_enter(&ldx_self.lock);
+    at[i]->opens--;
+    ldx_rlock_leave(&ldx_self.lock);
+  }
 }
 
 /* At exit: called by libc (it got this function's address in %rdx at the program's entry). The youngest namespace

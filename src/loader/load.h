@@ -107,6 +107,10 @@ bool ldx_protect_relro(struct ldx_object *o, struct ldx_diag *d);
 uintptr_t ldx_resolve(const struct ldx_object *definer, uintptr_t resolver);
 
 /* bind.c */
+/* Flags of every lookup that the object asks for. */
+static inline uint32_t ldx_asker_flags(const struct ldx_object *o) {
+  return (ldx_self.options.dynamic_weak ? LDX_SYM_STRONG : 0u) | (o->closing ? LDX_SYM_ENDING : 0u);
+}
 bool ldx_bind(struct ldx_object *o, uint64_t symidx, uint32_t flags, struct ldx_diag *d, struct ldx_binding *out);
 /* The address of a definition; an indirect function's resolver is not called. */
 static inline uintptr_t ldx_binding_address(const struct ldx_binding *b) {

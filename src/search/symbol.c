@@ -136,8 +136,8 @@ void ldx_unique_forget(struct ldx_unique_table *t, const struct ldx_object *o) {
 
 /* A COPY relocation asks for somebody else's definition than the program's. */
 static bool passes_over(const struct ldx_object *o, const struct ldx_sym_request *r) {
-  if (o->closing && !(r->from && r->from->closing))
-    return true; /* being taken out: for its like only */
+  if (o->closing && !(r->flags & LDX_SYM_ENDING))
+    return true;
   return o->removed || ((r->flags & LDX_SYM_COPY) && o->kind == LDX_PROGRAM);
 }
 

@@ -9,10 +9,11 @@
 #include "namespace/object.h"
 
 enum {
-  LDX_SYM_PLT = 1,    /* a definition is wanted, not another object's PLT entry */
-  LDX_SYM_COPY = 2,   /* source of a COPY relocation: not the program itself */
-  LDX_SYM_NEWEST = 4, /* dlsym: the default version, not the oldest */
-  LDX_SYM_STRONG = 8, /* LD_DYNAMIC_WEAK: a later strong definition wins */
+  LDX_SYM_PLT = 1,     /* a definition is wanted, not another object's PLT entry */
+  LDX_SYM_COPY = 2,    /* source of a COPY relocation: not the program itself */
+  LDX_SYM_NEWEST = 4,  /* dlsym: the default version, not the oldest */
+  LDX_SYM_STRONG = 8,  /* LD_DYNAMIC_WEAK: a later strong definition wins */
+  LDX_SYM_ENDING = 16, /* asked by an object that is being taken out: its like are found */
 };
 
 struct ldx_sym_request;
