@@ -1,5 +1,5 @@
-// A vfork child opens a library while a thread of its parent is in that one's constructor: it has to wait for the thread,
-// whose memory it shares, although it is another process.
+// A vfork child opens a library while a thread of its parent is in that one's constructor: it has to wait for the
+// thread, whose memory it shares, although it is another process.
 #ifdef LIBRARY
 #include <unistd.h>
 extern volatile int in_constructor, child_opens;
