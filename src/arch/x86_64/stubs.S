@@ -98,6 +98,27 @@ FUNCTION(ldx_tlsdesc_undefweak)
 	ret
 END(ldx_tlsdesc_undefweak)
 
+/* The end of a descriptor's function that has saved %rsi and %rdi, and has the argument in %rdi. */
+	.macro CALL_TLSDESC_SLOW
+	PUSH(%rcx)
+	PUSH(%rdx)
+	PUSH(%r8)
+	PUSH(%r9)
+	PUSH(%r10)
+	PUSH(%r11)
+	call	ldx_tlsdesc_slow
+	sub	%fs:0, %rax
+	POP(%r11)
+	POP(%r10)
+	POP(%r9)
+	POP(%r8)
+	POP(%rdx)
+	POP(%rcx)
+	POP(%rdi)
+	POP(%rsi)
+	ret
+	.endm
+
 /* The argument is struct ldx_tlsdesc { module, offset, generation }. */
 FUNCTION(ldx_tlsdesc_dynamic)
 	PUSH(%rsi)
@@ -120,46 +141,14 @@ FUNCTION(ldx_tlsdesc_dynamic)
 	POP(%rsi)
 	ret
 	.cfi_restore_state
-1:	PUSH(%rcx)
-	PUSH(%rdx)
-	PUSH(%r8)
-	PUSH(%r9)
-	PUSH(%r10)
-	PUSH(%r11)
-	call	ldx_tlsdesc_slow
-	sub	%fs:0, %rax
-	POP(%r11)
-	POP(%r10)
-	POP(%r9)
-	POP(%r8)
-	POP(%rdx)
-	POP(%rcx)
-	POP(%rdi)
-	POP(%rsi)
-	ret
+1:	CALL_TLSDESC_SLOW
 END(ldx_tlsdesc_dynamic)
 
 FUNCTION(ldx_tlsdesc_call)
 	PUSH(%rsi)
 	PUSH(%rdi)
 	mov	8(%rax), %rdi
-	PUSH(%rcx)
-	PUSH(%rdx)
-	PUSH(%r8)
-	PUSH(%r9)
-	PUSH(%r10)
-	PUSH(%r11)
-	call	ldx_tlsdesc_slow
-	sub	%fs:0, %rax
-	POP(%r11)
-	POP(%r10)
-	POP(%r9)
-	POP(%r8)
-	POP(%rdx)
-	POP(%rcx)
-	POP(%rdi)
-	POP(%rsi)
-	ret
+	CALL_TLSDESC_SLOW
 END(ldx_tlsdesc_call)
 
 /* Entered as a program is, with the first stack (psABI 3.4.1). */
