@@ -95,5 +95,6 @@ int main(int argc, char **argv) {
   stress_plan plan = {};
   plan.work = work;
   plan.between = check_books;
+  plan.resident_allowed = 16384; // what waits for a reader that was stopped in the middle
   stress_run(&o, &plan);
 }

@@ -186,6 +186,7 @@ int main(int argc, char **argv) {
   stress_plan plan = {};
   plan.work = work;
   plan.between = check_books;
+  plan.resident_allowed = 8192; // what waits for a reader that was stopped in the middle
   plan.signalled = plain ? nullptr : signalled;
   stress_run(&o, &plan);
 }

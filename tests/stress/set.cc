@@ -21,7 +21,8 @@ struct seen { // what the thread left in a library's variable, and in which load
   int serial;
   long value;
 };
-thread_local seen last[PIECES];
+enum { LOADS = 8 }; // an old load may be there beside a new one, while it is being closed, and in a child for good
+thread_local seen last[PIECES][LOADS];
 thread_local volatile bool opening;
 
 const char *text_of(const char *s) { return s ? s : "(none)"; }
@@ -90,7 +91,7 @@ void use_piece(const held &h) {
   int serial = h.library->serial(), sum = h.library->add(1000);
   CHECK(serial > 0 && serial <= loads(h.id), "piece %d: serial number %d", h.id, serial);
   CHECK(sum == 1000 + sums[h.id], "piece %d: sum %d, not %d", h.id, sum, 1000 + sums[h.id]);
-  seen *s = &last[h.id];
+  seen *s = &last[h.id][serial % LOADS];
   long *variable = h.library->local(), want = s->serial == serial ? s->value : 1000 + h.id;
   CHECK(*variable == want, "piece %d: thread-local value %ld, not %ld (load %d, last seen %d)", h.id, *variable, want,
         serial, s->serial);
