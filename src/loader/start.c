@@ -20,6 +20,8 @@
 #include "loader/trace.h"
 
 struct ldx_process ldx_self;
+/* A debugger that attaches to ldx as a command looks for this name. */
+extern struct ldx_r_debug _r_debug __attribute__((alias("ldx_self"), visibility("default"), used));
 
 extern const Elf64_Ehdr __ehdr_start __attribute__((visibility("hidden")));
 extern Elf64_Dyn _DYNAMIC[] __attribute__((visibility("hidden")));
