@@ -148,12 +148,13 @@ struct ldx_process {
   uint32_t constructed;                           /* objects whose constructors were called */
   bool starting;                                  /* the program's own objects are being loaded: they stay for good */
   uintptr_t heap_break;                           /* stack.c */
-  bool entering;                                  /* the program's own constructors run */
-  const char *program_path;                       /* file of the program, as it was named */
-  const char *command_path;                       /* file of ldx (command mode) */
-  const char *interp_name;                        /* ldx as the program's PT_INTERP names it */
-  const char *guest_interp;                       /* the interpreter that belongs to the program's libc */
-  const char *exe_path;                           /* what /proc/self/exe should name (command mode) */
+  char ***environ;          /* libc's variable, or the program's copy of it; NULL: not looked for yet */
+  bool entering;            /* the program's own constructors run */
+  const char *program_path; /* file of the program, as it was named */
+  const char *command_path; /* file of ldx (command mode) */
+  const char *interp_name;  /* ldx as the program's PT_INTERP names it */
+  const char *guest_interp; /* the interpreter that belongs to the program's libc */
+  const char *exe_path;     /* what /proc/self/exe should name (command mode) */
   uintptr_t exe_real[LDX_EXE_WRAPPERS];
   uintptr_t create_thread; /* libc's own pthread_create */
   bool threaded;           /* the program has made a thread */

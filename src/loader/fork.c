@@ -39,6 +39,7 @@ static void repair_threads(uintptr_t self) {
 
 /* A walk or a load that will not go on. What was being taken out stays out of sight. */
 static void repair_objects(struct ldx_namespace *ns) {
+  ns->names = (struct ldx_names){0}; /* made anew when it is asked */
   for (struct ldx_object *o = ns->first; o; o = o->map.l_next)
     o->visit = 0;
 }

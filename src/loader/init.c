@@ -10,11 +10,16 @@ typedef void init_function(int argc, char **argv, char **envp);
 static char **environment(void) {
   if (ldx_self.entering)
     return ldx_self.args.envp;
+  char ***known = __atomic_load_n(&ldx_self.environ, __ATOMIC_RELAXED);
+  if (known)
+    return *known;
   struct ldx_scope_slot *scope[] = {&ldx_self.base.global, NULL};
   struct ldx_sym_request r = {.name = elf_name("environ"), .from = ldx_self.base.program, .flags = LDX_SYM_NEWEST};
   struct ldx_reader reader = ldx_reader_enter();
   bool found = ldx_find_symbol(scope, &r) && elf_at_memory(&r.object->image, r.sym->st_value, sizeof(char **), PF_W);
-  char **envp = found ? *(char ***)(r.object->map.l_addr + r.sym->st_value) : ldx_self.args.envp;
+  char ***at = found ? (char ***)(r.object->map.l_addr + r.sym->st_value) : &ldx_self.args.envp, **envp = *at;
+  if (found && !r.object->dlopened) /* then no other can come before it */
+    __atomic_store_n(&ldx_self.environ, at, __ATOMIC_RELAXED);
   ldx_reader_leave(reader);
   return envp;
 }

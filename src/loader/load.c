@@ -7,6 +7,7 @@
 #include "loader/musl.h"
 #include "loader/namespaces.h"
 #include "loader/trace.h"
+#include "namespace/names.h"
 #include "loader/unload.h"
 
 static bool out_of_memory(struct ldx_load *l) {
@@ -119,8 +120,10 @@ static void publish(struct ldx_load *l, struct ldx_object *o) {
   o->pending = false;
   o->dlopened = !l->startup;
   glibc_fill_map(&ldx_self.glibc, o);
-  if ((!l->startup || !o->map.l_prev) && o != l->ns->first)
+  if ((!l->startup || !o->map.l_prev) && o != l->ns->first) {
     ldx_namespace_append(l->ns, o);
+    ldx_names_add(l->ns, &ldx_self.heap, o);
+  }
   __atomic_add_fetch(&ldx_self.adds, 1, __ATOMIC_RELEASE);
 }
 

@@ -73,6 +73,7 @@ void ldx_namespace_drop_empty(struct ldx_namespace *ns) {
   __atomic_store_n(&d->r_next, ns->debug->r_next, __ATOMIC_RELEASE);
   glibc_sync_namespace(&ldx_self.glibc, ns);
   ldx_delete(ns->unique->at);
+  ldx_delete(ns->names.at);
   ldx_retire_block(ns->global.list);
   ldx_retire_block((char *)ns - offsetof(struct space, ns));
 }

@@ -6,6 +6,7 @@
 #include "base/sys.h"
 #include "loader/namespaces.h"
 #include "loader/trace.h"
+#include "namespace/names.h"
 
 struct ldx_object *ldx_new_object(enum ldx_object_kind kind, const char *path) {
   struct ldx_object *o = ldx_new(sizeof *o);
@@ -31,28 +32,64 @@ static bool matches(struct ldx_object *o, const char *name) {
   return true;
 }
 
+static struct ldx_object *first_match(struct ldx_namespace *ns, const char *name) {
+  struct ldx_object *o = ns->first;
+  while (o && !matches(o, name))
+    o = o->map.l_next;
+  return o;
+}
+
+/* Where several match, the first on the list is meant. */
+static struct ldx_object *match(struct ldx_namespace *ns, const char *name) {
+  if (ldx_self.starting || !ldx_names_ready(ns, &ldx_self.heap))
+    return first_match(ns, name);
+  struct ldx_object *found = NULL, *o;
+  struct ldx_names_walk w = ldx_names_walk(ns, ldx_hash_name(name));
+  while ((o = ldx_names_next(&w)))
+    if (o != found && matches(o, name)) {
+      if (found)
+        return first_match(ns, name);
+      found = o;
+    }
+  return found;
+}
+
 struct ldx_object *ldx_find_loaded(struct ldx_load *l, const char *name) {
-  for (struct ldx_object *o = l->ns->first; o; o = o->map.l_next)
-    if (matches(o, name))
-      return o;
-  for (uint32_t i = 0; i < l->fresh.count; i++)
+  struct ldx_object *o = match(l->ns, name);
+  for (uint32_t i = 0; !o && i < l->fresh.count; i++)
     if (matches(l->fresh.at[i], name))
-      return l->fresh.at[i];
-  return NULL;
+      o = l->fresh.at[i];
+  return o;
 }
 
 static bool same_file(const struct ldx_object *o, const struct stat *st) {
   return !o->closing && o->ino == st->st_ino && o->dev == st->st_dev && (o->ino || o->dev);
 }
 
+static struct ldx_object *first_file(const struct ldx_namespace *ns, const struct stat *st) {
+  struct ldx_object *o = ns->first;
+  while (o && !same_file(o, st))
+    o = o->map.l_next;
+  return o;
+}
+
+/* Several of one file there are not. */
+static struct ldx_object *match_file(struct ldx_namespace *ns, const struct stat *st) {
+  if (ldx_self.starting || !ldx_names_ready(ns, &ldx_self.heap))
+    return first_file(ns, st);
+  struct ldx_names_walk w = ldx_names_walk(ns, ldx_hash_file(st->st_dev, st->st_ino));
+  struct ldx_object *o;
+  while ((o = ldx_names_next(&w)) && !same_file(o, st))
+    ;
+  return o;
+}
+
 struct ldx_object *ldx_find_file(struct ldx_load *l, const struct stat *st) {
-  for (struct ldx_object *o = l->ns->first; o; o = o->map.l_next)
-    if (same_file(o, st))
-      return o;
-  for (uint32_t i = 0; i < l->fresh.count; i++)
+  struct ldx_object *o = match_file(l->ns, st);
+  for (uint32_t i = 0; !o && i < l->fresh.count; i++)
     if (same_file(l->fresh.at[i], st))
-      return l->fresh.at[i];
-  return NULL;
+      o = l->fresh.at[i];
+  return o;
 }
 
 bool ldx_enter_load(struct ldx_load *l, struct ldx_object *o, const char *name, struct ldx_object *loader) {
@@ -79,7 +116,8 @@ static struct ldx_object *map_found(struct ldx_load *l, struct ldx_library_file 
   }
   struct ldx_object *o = ldx_find_file(l, &st);
   if (o) {
-    ldx_object_add_name(&ldx_self.heap, o, name);
+    if (ldx_object_add_name(&ldx_self.heap, o, name) && !o->pending)
+      ldx_names_add_name(l->ns, &ldx_self.heap, o, name);
     return ldx_check_demotion(l, o) ? o : NULL;
   }
   if (mode & RTLD_NOLOAD)

@@ -153,6 +153,14 @@ static bool need_static_tls(struct relocator *r, struct ldx_object *o) {
          ldx_fail(r->load->diag, LDX_DIAG_LOAD, ENOMEM, ldx_display_name(o), "cannot allocate memory");
 }
 
+/* A descriptor of static TLS costs its user a third less. */
+static bool offer_static_tls(struct relocator *r, struct ldx_object *o) {
+  if (!o->pending || ldx_self.starting || !ldx_tls_offer_static(&ldx_self.tls, o))
+    return true;
+  return ldx_list_add(&ldx_self.heap, &r->load->statics, o) ||
+         ldx_fail(r->load->diag, LDX_DIAG_LOAD, ENOMEM, ldx_display_name(o), "cannot allocate memory");
+}
+
 static bool tls_descriptor(struct relocator *r, const struct ldx_binding *b, const Elf64_Rela *rel) {
   uint64_t *p = target(r, rel->r_offset, 16);
   if (!p)
@@ -162,6 +170,8 @@ static bool tls_descriptor(struct relocator *r, const struct ldx_binding *b, con
     p[1] = (uint64_t)rel->r_addend;
     return true;
   }
+  if (!offer_static_tls(r, b->object))
+    return false;
   if (b->object->tls.offset > 0) {
     p[0] = (uint64_t)ldx_tlsdesc_static;
     p[1] = b->sym->st_value + (uint64_t)rel->r_addend - (uint64_t)b->object->tls.offset;

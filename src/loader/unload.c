@@ -5,6 +5,7 @@
 #include "loader/error.h"
 #include "loader/namespaces.h"
 #include "loader/trace.h"
+#include "namespace/names.h"
 
 static bool is_root(const struct ldx_object *o) {
   return !o->dlopened || o->opens || o->nodelete || o->closing || glibc_tls_dtor_count(&ldx_self.glibc, o);
@@ -71,10 +72,13 @@ static bool collect(struct ldx_namespace *ns, struct ldx_object_list *dead) {
 }
 
 /* A binding to something that goes (made with its consent: RTLD_DEFAULT lookups and the like) is forgotten. */
-static void forget_scopes(struct ldx_namespace *ns, const struct ldx_object *gone) {
-  for (struct ldx_object *o = ns->first; o; o = o->map.l_next)
-    if (!o->removed && o->scope && gone->searchlist.list)
+static void forget_scopes(const struct ldx_object *gone) {
+  const struct ldx_scope_list *list = gone->searchlist.list; /* no others have it in their scope */
+  for (uint32_t i = 0; list && i < list->count; i++) {
+    struct ldx_object *o = list->at[i].object;
+    if (!o->removed && ldx_scope_has(o, &gone->searchlist))
       ldx_scope_remove(o, &gone->searchlist);
+  }
 }
 
 /* An object that outlives the root it came with needs a scope of its own: itself and what it depends on. */
@@ -87,17 +91,20 @@ static void give_scope(struct ldx_namespace *ns, struct ldx_object *o) {
 }
 
 static void keep_alive(struct ldx_namespace *ns, const struct ldx_object *gone) {
-  for (struct ldx_object *o = ns->first; o; o = o->map.l_next) {
-    if (o->loader == gone)
-      o->loader = NULL;
-    if (!o->closing && !o->searchlist.list && gone->searchlist.list && ldx_scope_has(o, &gone->searchlist))
+  const struct ldx_scope_list *list = gone->searchlist.list;
+  for (uint32_t i = 0; i < gone->needed.count; i++)
+    if (gone->needed.at[i]->loader == gone)
+      gone->needed.at[i]->loader = NULL;
+  for (uint32_t i = 0; list && i < list->count; i++) {
+    struct ldx_object *o = list->at[i].object;
+    if (!o->closing && !o->searchlist.list && ldx_scope_has(o, &gone->searchlist))
       give_scope(ns, o);
   }
 }
 
-static void take_out(struct ldx_namespace *ns, struct ldx_object *o) {
+static void take_out(struct ldx_object *o) {
   o->removed = true;
-  forget_scopes(ns, o);
+  forget_scopes(o);
 }
 
 static void drop(struct ldx_namespace *ns, struct ldx_object *o, bool unlisted) {
@@ -113,6 +120,7 @@ static void drop(struct ldx_namespace *ns, struct ldx_object *o, bool unlisted) 
   }
   if (o == ns->libc)
     ns->libc = NULL;
+  ldx_names_remove(ns, &ldx_self.heap, o);
   ldx_namespace_unlink(ns, o);
   __atomic_add_fetch(&ldx_self.subs, 1, __ATOMIC_RELAXED);
   if (unlisted) /* else readers may still find it: it is left to them */
@@ -126,12 +134,21 @@ static bool any_tls(const struct ldx_object_list *dead) {
   return false;
 }
 
+/* Of other namespaces the global scope may be a search list. */
+static bool any_global(const struct ldx_namespace *ns, const struct ldx_object_list *dead) {
+  bool any = ns != &ldx_self.base;
+  for (uint32_t i = 0; i < dead->count; i++)
+    any = any || dead->at[i]->global;
+  return any;
+}
+
 static void remove_objects(struct ldx_namespace *ns, struct ldx_object_list *dead) {
   bool tls = any_tls(dead);
   ldx_r_debug_state(ns->debug, LDX_RT_DELETE);
   for (uint32_t i = 0; i < dead->count; i++)
-    take_out(ns, dead->at[i]);
-  ldx_remove_global(ns);
+    take_out(dead->at[i]);
+  if (any_global(ns, dead))
+    ldx_remove_global(ns);
   bool unlisted = ldx_index_rebuild(NULL, 0);
   for (uint32_t i = 0; i < dead->count; i++)
     drop(ns, dead->at[i], unlisted);
@@ -200,11 +217,27 @@ void ldx_collect(struct ldx_namespace *ns) {
   ldx_reclaim();
 }
 
+static bool is_on_list(const struct ldx_namespace *ns, const struct ldx_object *o) {
+  const struct ldx_object *i = ns->first;
+  while (i && i != o)
+    i = i->map.l_next;
+  return i;
+}
+
+static bool is_in(struct ldx_namespace *ns, const struct ldx_object *o) {
+  if (!ldx_names_ready(ns, &ldx_self.heap))
+    return is_on_list(ns, o);
+  struct ldx_names_walk w = ldx_names_walk(ns, ldx_hash_object(o));
+  const struct ldx_object *i;
+  while ((i = ldx_names_next(&w)) && i != o)
+    ;
+  return i;
+}
+
 static bool is_loaded(const struct ldx_object *o) {
-  for (const struct ldx_namespace *ns = &ldx_self.base; ns; ns = ns->next)
-    for (const struct ldx_object *i = ns->first; i; i = i->map.l_next)
-      if (i == o)
-        return true;
+  for (struct ldx_namespace *ns = &ldx_self.base; ns; ns = ns->next)
+    if (is_in(ns, o))
+      return true;
   return false;
 }
 

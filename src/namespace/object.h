@@ -89,6 +89,7 @@ struct ldx_object {
   struct ldx_namespace *ns;
   struct ldx_object *real; /* a proxy: stands in this namespace for an object of the base one; NULL: itself */
   struct ldx_name *names;  /* every name it was asked for by, and its soname */
+  uint32_t name_entries;   /* of it in the namespace's table (names.h) */
   const char *soname;
   char *origin; /* folder of the file; NULL until asked for, "" when unknown */
   dev_t dev;
@@ -140,6 +141,16 @@ struct ldx_object {
 
 _Static_assert(offsetof(struct ldx_object, map.l_prev) == 32, "link_map's public prefix");
 
+/* See names.h. */
+struct ldx_names_entry {
+  uint32_t hash;
+  struct ldx_object *object;
+};
+struct ldx_names {
+  struct ldx_names_entry *at; /* NULL: not made */
+  uint32_t size, used;        /* used: with what was taken out */
+};
+
 /* Link order begins with the proxies. Going back from the first real object does not lead to them, and debuggers
  * begin there: they see each object once. */
 struct ldx_namespace {
@@ -153,6 +164,7 @@ struct ldx_namespace {
   struct ldx_object *program; /* owner of the global scope */
   struct ldx_object *libc;
   struct ldx_unique_table *unique;
+  struct ldx_names names;
 };
 
 /* True when `name` is one of the object's names (soname or a name it was requested by). */

@@ -233,6 +233,16 @@ bool ldx_tls_make_static(struct ldx_tls *t, struct ldx_object *o) {
   return ok;
 }
 
+bool ldx_tls_offer_static(struct ldx_tls *t, struct ldx_object *o) {
+  enum { OFFERED = 512 }; /* of what libraries that need it may want too */
+  ldx_rlock_enter(&t->lock);
+  struct ldx_tls_segment *s = &o->tls;
+  bool ok = s->offset == LDX_TLS_DYNAMIC && s->align <= t->static_align && !any_creating(t) &&
+            find_place(t, s) <= t->static_floor + OFFERED && take_static(t, s);
+  ldx_rlock_leave(&t->lock);
+  return ok;
+}
+
 static void copy_image(const struct ldx_object *o, char *dest) {
   memcpy(dest, o->tls.image, o->tls.filesz);
   memset(dest + o->tls.filesz, 0, o->tls.memsz - o->tls.filesz);
@@ -467,8 +477,7 @@ static char *place_block(const struct ldx_tls_segment *s, char *memory, size_t a
   return (uintptr_t)val % LDX_PAGE == 16 ? val + align : val;
 }
 
-static void *new_block(struct ldx_tls *t, struct ldx_object *o) {
-  struct ldx_thread *th = ldx_tls_thread(t);
+static struct ldx_tls_block *make_block(struct ldx_tls *t, const struct ldx_object *o, char **val) {
   const struct ldx_tls_segment *s = &o->tls;
   size_t align = s->align > 16 ? s->align : 16;
   struct ldx_tls_block *b = ldx_heap_alloc(t->heap, sizeof *b);
@@ -477,12 +486,36 @@ static void *new_block(struct ldx_tls *t, struct ldx_object *o) {
     ldx_heap_free(t->heap, b);
     return NULL;
   }
-  char *val = place_block(s, memory, align);
-  copy_image(o, val);
+  *val = place_block(s, memory, align);
+  copy_image(o, *val);
   b->module = s->modid;
-  b->next = th->blocks;
-  th->blocks = b;
+  return b;
+}
+
+/* The calling thread's block of a module that is dynamic for all, and that its DTV has room for. A signal handler may
+ * come in at any place, and make the block itself, or replace the DTV: what stands in the newest DTV counts. */
+static void *enter_block(struct ldx_tls *t, struct ldx_tls_block *b, char *val) {
+  struct ldx_thread *th = ldx_tls_thread(t);
+  for (union ldx_dtv *dtv = NULL; dtv != ldx_tls_dtv(t);) {
+    dtv = ldx_tls_dtv(t);
+    void *seen = LDX_TLS_UNALLOCATED;
+    bool mine = __atomic_compare_exchange_n(&dtv[b->module].pointer.val, &seen, val, false, __ATOMIC_RELAXED,
+                                            __ATOMIC_RELAXED);
+    if (!mine && seen != val) {
+      free_block(t, b);
+      return seen;
+    }
+  }
+  b->next = __atomic_load_n(&th->blocks, __ATOMIC_RELAXED);
+  while (!__atomic_compare_exchange_n(&th->blocks, &b->next, b, false, __ATOMIC_RELAXED, __ATOMIC_RELAXED))
+    ;
   return val;
+}
+
+static void *new_block(struct ldx_tls *t, const struct ldx_object *o) {
+  char *val;
+  struct ldx_tls_block *b = make_block(t, o, &val);
+  return b ? enter_block(t, b, val) : NULL;
 }
 
 static void *find_block(struct ldx_tls *t, union ldx_dtv *dtv, uint64_t module) {
@@ -497,10 +530,7 @@ static void *find_block(struct ldx_tls *t, union ldx_dtv *dtv, uint64_t module) 
     return NULL;
   if (is_static(t, o))
     return dtv[module].pointer.val = (char *)ldx_thread_pointer() - o->tls.offset;
-  void *val = new_block(t, o);
-  if (val)
-    dtv[module].pointer.val = val;
-  return val;
+  return new_block(t, o);
 }
 
 /* A handler's own use of TLS would change the DTV in the middle of a change. What an instruction raises cannot be put
@@ -543,6 +573,9 @@ void *ldx_tls_address(struct ldx_tls *t, uint64_t module) {
   bool current = dtv[0].counter == __atomic_load_n(&t->generation, __ATOMIC_ACQUIRE) && module <= dtv[-1].counter;
   if (current && dtv[module].pointer.val != LDX_TLS_UNALLOCATED)
     return dtv[module].pointer.val;
+  const struct ldx_object *o = current && !t->alloc ? t->slots->at[module].object : NULL;
+  if (o && o->tls.offset == LDX_TLS_FORCED_DYNAMIC) /* the heap's memory may be asked for in the middle of itself */
+    return new_block(t, o);
   uint64_t mask = block_signals();
   void *p = find_block(t, ldx_tls_dtv(t), module);
   restore_signals(mask);

@@ -127,6 +127,8 @@ size_t ldx_tls_small_size(const struct ldx_tls *t);
  * this thread; 0: none. */
 void ldx_tls_begin_thread(struct ldx_tls *t, struct ldx_thread *self, size_t size);
 void ldx_tls_end_thread(struct ldx_tls *t, struct ldx_thread *self);
+/* The same for one that can do without it, as long as that takes little. */
+bool ldx_tls_offer_static(struct ldx_tls *t, struct ldx_object *o);
 /* Writes the image of a late static module into every thread. */
 void ldx_tls_init_static(struct ldx_tls *t, struct ldx_object *o);
 
@@ -150,9 +152,7 @@ static inline union ldx_dtv **ldx_tls_dtv_slot(const struct ldx_tls *t, void *tc
 static inline union ldx_dtv *ldx_tls_dtv_of(const struct ldx_tls *t, void *tcb) { return *ldx_tls_dtv_slot(t, tcb); }
 static inline struct ldx_thread *ldx_dtv_thread(union ldx_dtv *dtv) { return dtv ? dtv[-2].pointer.val : NULL; }
 /* The calling thread's DTV and record; NULL for a thread that libc did not announce. */
-static inline union ldx_dtv *ldx_tls_dtv(const struct ldx_tls *t) {
-  return ldx_tls_dtv_of(t, (void *)ldx_thread_pointer());
-}
+static inline union ldx_dtv *ldx_tls_dtv(const struct ldx_tls *t) { return ldx_thread_word(t->dtv_at); }
 static inline struct ldx_thread *ldx_tls_thread(const struct ldx_tls *t) { return ldx_dtv_thread(ldx_tls_dtv(t)); }
 
 /* Address of the calling thread's block of a module, which is made when it is not there; NULL: out of memory. Signal
