@@ -168,10 +168,10 @@ void signalled(void *pc) {
   const char *file = known ? info.dli_fname : "nowhere";
   uintptr_t offset = reinterpret_cast<uintptr_t>(pc) - (known ? reinterpret_cast<uintptr_t>(info.dli_fbase) : 0);
   CHECK(file && strlen(file) < 4096, "a name that cannot be read");
-  _Unwind_Backtrace(on_frame, &t);
-  int n = backtrace(frames, 64);
   if (strstr(file, "libgcc_s")) // where it moves the stack pointer to the handler's frame there is nothing to walk
     return;
+  _Unwind_Backtrace(on_frame, &t);
+  int n = backtrace(frames, 64);
   CHECK(n >= 2, "backtrace of %d frames from %#lx in %s", n, offset, file);
   CHECK(t.complete || ends_rightly(t), "unwinding from %#lx in %s (%p) ends at %p", offset, file, pc, t.last);
 }
