@@ -186,6 +186,13 @@ void ldx_heap_seed(struct ldx_heap *h, void *mem, size_t size) {
   h->chunk_end = h->chunk + size;
 }
 
+void ldx_heap_hold(struct ldx_heap *h) {
+  while (!enter(h))
+    LDX_SYS(SYS_sched_yield, 0, 0, 0, 0, 0, 0);
+}
+
+void ldx_heap_release(struct ldx_heap *h) { leave(h); }
+
 void ldx_heap_after_fork(struct ldx_heap *h) {
   if (!h->lock)
     return;

@@ -76,3 +76,9 @@ void ldx_rlock_watch(struct ldx_rlock *l, struct ldx_generation *g) {
   if (held)
     __atomic_store_n(&l->word, my_word(l), __ATOMIC_RELAXED);
 }
+
+void ldx_rlock_inherit(struct ldx_rlock *l) {
+  uint64_t mine = my_word(l);
+  __atomic_store_n(&l->word, mine, __ATOMIC_RELAXED); /* who waited is not here */
+  l->known = (uint32_t)(mine >> PROCESS_SHIFT);
+}

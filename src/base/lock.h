@@ -29,6 +29,8 @@ struct ldx_rlock {
 void ldx_rlock_watch(struct ldx_rlock *l, struct ldx_generation *g);
 void ldx_rlock_enter(struct ldx_rlock *l);
 void ldx_rlock_leave(struct ldx_rlock *l);
+/* In the child of fork, whose thread held the lock when it forked: it goes on holding it. */
+void ldx_rlock_inherit(struct ldx_rlock *l);
 /* True when the calling thread holds the lock. */
 bool ldx_rlock_mine(const struct ldx_rlock *l);
 

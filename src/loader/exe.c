@@ -57,7 +57,7 @@ static bool is_exe_link(const char *path) {
          digits_are_pid(who, n);
 }
 
-static const char *follow(const char *path) { return is_exe_link(path) ? ldx_self.exe_path : path; }
+const char *ldx_follow_exe(const char *path) { return is_exe_link(path) ? ldx_self.exe_path : path; }
 
 static long copy_link(char *buf, size_t size) {
   size_t n = strlen(ldx_self.exe_path);
@@ -81,60 +81,66 @@ static long w_readlinkat_chk(int fd, const char *p, char *buf, size_t n, size_t 
              ? copy_link(buf, n)
              : REAL(READLINKAT_CHK, int, const char *, char *, size_t, size_t)(fd, p, buf, n, room);
 }
-static long w_realpath(const char *p, char *buf) { return REAL(REALPATH, const char *, char *)(follow(p), buf); }
-static long w_realpath_chk(const char *p, char *buf, size_t room) {
-  return REAL(REALPATH_CHK, const char *, char *, size_t)(follow(p), buf, room);
+static long w_realpath(const char *p, char *buf) {
+  return REAL(REALPATH, const char *, char *)(ldx_follow_exe(p), buf);
 }
-static long w_canonicalize(const char *p) { return REAL(CANONICALIZE, const char *)(follow(p)); }
+static long w_realpath_chk(const char *p, char *buf, size_t room) {
+  return REAL(REALPATH_CHK, const char *, char *, size_t)(ldx_follow_exe(p), buf, room);
+}
+static long w_canonicalize(const char *p) { return REAL(CANONICALIZE, const char *)(ldx_follow_exe(p)); }
 static int w_open(const char *p, int flags, int mode) {
-  return (int)REAL(OPEN, const char *, int, int)(follow(p), flags, mode);
+  return (int)REAL(OPEN, const char *, int, int)(ldx_follow_exe(p), flags, mode);
 }
 static int w_open64(const char *p, int flags, int mode) {
-  return (int)REAL(OPEN64, const char *, int, int)(follow(p), flags, mode);
+  return (int)REAL(OPEN64, const char *, int, int)(ldx_follow_exe(p), flags, mode);
 }
 static int w_openat(int fd, const char *p, int flags, int mode) {
-  return (int)REAL(OPENAT, int, const char *, int, int)(fd, follow(p), flags, mode);
+  return (int)REAL(OPENAT, int, const char *, int, int)(fd, ldx_follow_exe(p), flags, mode);
 }
 static int w_openat64(int fd, const char *p, int flags, int mode) {
-  return (int)REAL(OPENAT64, int, const char *, int, int)(fd, follow(p), flags, mode);
+  return (int)REAL(OPENAT64, int, const char *, int, int)(fd, ldx_follow_exe(p), flags, mode);
 }
 static long w_fopen(const char *p, const char *mode) {
-  return REAL(FOPEN, const char *, const char *)(follow(p), mode);
+  return REAL(FOPEN, const char *, const char *)(ldx_follow_exe(p), mode);
 }
 static long w_fopen64(const char *p, const char *mode) {
-  return REAL(FOPEN64, const char *, const char *)(follow(p), mode);
+  return REAL(FOPEN64, const char *, const char *)(ldx_follow_exe(p), mode);
 }
-static int w_stat(const char *p, void *st) { return (int)REAL(STAT, const char *, void *)(follow(p), st); }
-static int w_stat64(const char *p, void *st) { return (int)REAL(STAT64, const char *, void *)(follow(p), st); }
+static int w_stat(const char *p, void *st) { return (int)REAL(STAT, const char *, void *)(ldx_follow_exe(p), st); }
+static int w_stat64(const char *p, void *st) {
+  return (int)REAL(STAT64, const char *, void *)(ldx_follow_exe(p), st);
+}
 static int w_fstatat(int fd, const char *p, void *st, int flags) {
-  return (int)REAL(FSTATAT, int, const char *, void *, int)(fd, flags & 0x100 ? p : follow(p), st, flags);
+  return (int)REAL(FSTATAT, int, const char *, void *, int)(fd, flags & 0x100 ? p : ldx_follow_exe(p), st, flags);
 }
 static int w_fstatat64(int fd, const char *p, void *st, int flags) {
-  return (int)REAL(FSTATAT64, int, const char *, void *, int)(fd, flags & 0x100 ? p : follow(p), st, flags);
+  return (int)REAL(FSTATAT64, int, const char *, void *, int)(fd, flags & 0x100 ? p : ldx_follow_exe(p), st, flags);
 }
 static int w_xstat(int v, const char *p, void *st) {
-  return (int)REAL(XSTAT, int, const char *, void *)(v, follow(p), st);
+  return (int)REAL(XSTAT, int, const char *, void *)(v, ldx_follow_exe(p), st);
 }
 static int w_xstat64(int v, const char *p, void *st) {
-  return (int)REAL(XSTAT64, int, const char *, void *)(v, follow(p), st);
+  return (int)REAL(XSTAT64, int, const char *, void *)(v, ldx_follow_exe(p), st);
 }
 static int w_fxstatat(int v, int fd, const char *p, void *st, int flags) {
-  return (int)REAL(FXSTATAT, int, int, const char *, void *, int)(v, fd, flags & 0x100 ? p : follow(p), st, flags);
+  return (int)REAL(FXSTATAT, int, int, const char *, void *, int)(v, fd, flags & 0x100 ? p : ldx_follow_exe(p), st,
+                                                                  flags);
 }
 static int w_fxstatat64(int v, int fd, const char *p, void *st, int flags) {
-  return (int)REAL(FXSTATAT64, int, int, const char *, void *, int)(v, fd, flags & 0x100 ? p : follow(p), st, flags);
+  return (int)REAL(FXSTATAT64, int, int, const char *, void *, int)(v, fd, flags & 0x100 ? p : ldx_follow_exe(p), st,
+                                                                    flags);
 }
-static int w_access(const char *p, int mode) { return (int)REAL(ACCESS, const char *, int)(follow(p), mode); }
+static int w_access(const char *p, int mode) { return (int)REAL(ACCESS, const char *, int)(ldx_follow_exe(p), mode); }
 static int w_execve(const char *p, char *const *argv, char *const *envp) {
-  return (int)REAL(EXECVE, const char *, char *const *, char *const *)(follow(p), argv, envp);
+  return (int)REAL(EXECVE, const char *, char *const *, char *const *)(ldx_follow_exe(p), argv, envp);
 }
 static int w_execv(const char *p, char *const *argv) {
-  return (int)REAL(EXECV, const char *, char *const *)(follow(p), argv);
+  return (int)REAL(EXECV, const char *, char *const *)(ldx_follow_exe(p), argv);
 }
 static int w_posix_spawn(void *pid, const char *p, const void *fa, const void *attr, char *const *argv,
                          char *const *envp) {
   return (int)REAL(POSIX_SPAWN, void *, const char *, const void *, const void *, char *const *,
-                   char *const *)(pid, follow(p), fa, attr, argv, envp);
+                   char *const *)(pid, ldx_follow_exe(p), fa, attr, argv, envp);
 }
 
 static const struct {

@@ -7,6 +7,8 @@
 
 enum { LDX_EXE_WRAPPERS = 25 };
 
+/* The program's file in place of /proc/self/exe; every other path as it is. */
+const char *ldx_follow_exe(const char *path);
 /* The wrapper of libc's function `name`, which lies at `real`; 0 when it has none. */
 uintptr_t ldx_exe_wrapper(const char *name, uintptr_t real);
 

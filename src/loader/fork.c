@@ -1,4 +1,6 @@
-/* The child of fork has one thread: what the others were at will not be finished. */
+/* The child of fork has one thread. Its libc takes the loader's locks around fork, so that no list is half changed
+ * there; what other threads were at without a lock (constructors, destructors) will not be finished. A child made
+ * without libc's fork finds locks that nobody holds, and they are taken over. */
 #include <sys/mman.h>
 
 #include "base/sys.h"
@@ -33,7 +35,12 @@ static void repair_threads(uintptr_t self) {
       th->creating = 0;
     }
   }
-  ldx_rlock_leave(&ldx_self.tls.lock);
+  struct ldx_tls *t = &ldx_self.tls;
+  if (t->exclusive) { /* the size that another thread's thread was to have */
+    t->resize(t->static_size);
+    t->exclusive = false;
+  }
+  ldx_rlock_leave(&t->lock);
   ldx_self.anonymous_readers = 0;
 }
 
@@ -75,11 +82,14 @@ static void give_up_unborn(struct ldx_namespace *ns, uintptr_t self) {
   }
 }
 
-/* What another thread had chosen to go, but not begun to end, has lost nothing. */
+/* What another thread had chosen to go, but not begun to end, has lost nothing. It stays: nobody here has opened it,
+ * and nobody expects its destructors. */
 static void keep_untouched(struct ldx_namespace *ns) {
   for (struct ldx_object *o = ns->first; o && !ldx_self.collectors; o = o->map.l_next)
-    if (o->closing && !o->fini_called)
+    if (o->closing && !o->fini_called) {
       o->closing = false;
+      o->nodelete = true;
+    }
 }
 
 /* Called with the writer lock, when it is first taken in a new process. */
@@ -97,6 +107,46 @@ static void forget_threads(void) {
   repair_modules();
   for (struct ldx_namespace *ns = &ldx_self.base; ns; ns = ns->next)
     repair_objects(ns);
+}
+
+static void before_fork(void) {
+  ldx_rlock_enter(&ldx_self.lock);
+  ldx_rlock_enter(&ldx_self.tls.lock);
+  for (struct ldx_namespace *ns = &ldx_self.base; ns; ns = ns->next)
+    ldx_rlock_enter(&ns->unique->lock);
+  ldx_heap_hold(&ldx_self.heap);
+}
+
+static void after_fork(void) {
+  ldx_heap_release(&ldx_self.heap);
+  for (struct ldx_namespace *ns = &ldx_self.base; ns; ns = ns->next)
+    ldx_rlock_leave(&ns->unique->lock);
+  ldx_rlock_leave(&ldx_self.tls.lock);
+  ldx_rlock_leave(&ldx_self.lock);
+}
+
+static void after_fork_in_child(void) {
+  ldx_rlock_inherit(&ldx_self.lock);
+  ldx_rlock_inherit(&ldx_self.tls.lock);
+  for (struct ldx_namespace *ns = &ldx_self.base; ns; ns = ns->next)
+    ldx_rlock_inherit(&ns->unique->lock);
+  after_fork();
+  ldx_rlock_enter(&ldx_self.lock);
+  forget_threads();
+  ldx_rlock_leave(&ldx_self.lock);
+}
+
+/* The first to be called are the last before fork and the first after it: no handler of the program runs meanwhile.
+ */
+void ldx_register_at_fork(void) {
+  typedef int register_atfork(void (*before)(void), void (*parent)(void), void (*child)(void), void *object);
+  struct ldx_object *libc = ldx_self.base.libc;
+  struct elf_name n = elf_name("__register_atfork");
+  struct elf_walk w;
+  uint32_t i = libc ? elf_find_first(&libc->dyn.sym, &n, &w) : 0;
+  if (i && ldx_self.glibc.profile)
+    ((register_atfork *)ldx_symbol_address(libc, &libc->dyn.sym.sym[i]))(before_fork, after_fork, after_fork_in_child,
+                                                                         &ldx_self);
 }
 
 /* A new process: each lock learns of it before there is a second thread. */

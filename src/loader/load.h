@@ -144,6 +144,8 @@ void ldx_fini_all(void);
 
 /* fork.c: the child of fork has one thread */
 void ldx_watch_forks(void);
+/* When libc is ready, before the program's code runs. */
+void ldx_register_at_fork(void);
 
 /* index.c */
 /* With these, and without those that are removed; false when out of memory: as it was. */

@@ -141,6 +141,20 @@ static struct ldx_object *map_found(struct ldx_load *l, struct ldx_library_file 
   return ldx_enter_load(l, o, name, loader) ? o : NULL;
 }
 
+/* The file, under the name that was asked for. */
+static bool find(struct ldx_load *l, const char *name, struct ldx_object *loader, struct ldx_library_file *f) {
+  const char *meant = ldx_follow_exe(name);
+  struct ldx_find_request request = {meant, loader, ldx_self.base.program, l->ns->id, l->find_mode};
+  enum ldx_find_result found = ldx_find(&ldx_self.search, &request, f, l->diag);
+  char *asked = found == LDX_FOUND && meant != name ? ldx_strdup(&ldx_self.heap, name) : NULL;
+  if (asked) {
+    ldx_delete(f->path);
+    f->path = asked;
+  }
+  l->not_found = found == LDX_NOT_FOUND;
+  return found == LDX_FOUND;
+}
+
 struct ldx_object *ldx_load_object(struct ldx_load *l, const char *name, struct ldx_object *loader, int mode) {
   if (ldx_self.musl.active && musl_is_own_name(name))
     name = ldx_self.guest_interp;
@@ -154,10 +168,7 @@ struct ldx_object *ldx_load_object(struct ldx_load *l, const char *name, struct 
     ldx_debug("\nfile=%s [%ld];  %s by %s [%ld]", name, l->ns->id, l->root ? "needed" : "dynamically loaded",
               ldx_display_name(loader), loader->ns->id);
   struct ldx_library_file f;
-  struct ldx_find_request request = {name, loader, ldx_self.base.program, l->ns->id, l->find_mode};
-  enum ldx_find_result found = ldx_find(&ldx_self.search, &request, &f, l->diag);
-  l->not_found = found == LDX_NOT_FOUND;
-  if (found != LDX_FOUND)
+  if (!find(l, name, loader, &f))
     return NULL;
   o = map_found(l, &f, name, loader, mode);
   ldx_close_later(&ldx_self.closing, f.fd);

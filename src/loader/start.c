@@ -362,6 +362,7 @@ static struct ldx_handoff *run_program(struct ldx_load *l) {
   o->opens = 1;
   if (l->ns->libc)
     glibc_early_init(&ldx_self.glibc, l->ns->libc, true);
+  ldx_register_at_fork();
   ldx_search_settle(&ldx_self.search);
   if (ldx_tracing(LDX_DEBUG_STATISTICS)) {
     ldx_self.statistics.end = ldx_cycles();

@@ -18,7 +18,7 @@ static void mark_from(const struct ldx_object *o, struct ldx_object_list *todo) 
   for (size_t k = 0; k < LDX_COUNT(lists); k++)
     for (uint32_t i = 0; i < lists[k]->count; i++) {
       struct ldx_object *d = lists[k]->at[i];
-      if (d->visit || d->ns != o->ns)
+      if (d->visit || d->ns != o->ns || d->removed || d->pending)
         continue;
       d->visit = 1;
       ldx_list_add(&ldx_self.heap, todo, d);

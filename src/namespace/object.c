@@ -28,7 +28,8 @@ bool ldx_object_add_name(struct ldx_heap *h, struct ldx_object *o, const char *n
 bool ldx_list_add(struct ldx_heap *h, struct ldx_object_list *l, struct ldx_object *o) {
   if (l->count == l->room && !ldx_heap_grow(h, (void **)&l->at, &l->room, sizeof *l->at, 8))
     return false;
-  l->at[l->count++] = o;
+  l->at[l->count] = o;
+  __atomic_store_n(&l->count, l->count + 1, __ATOMIC_RELEASE); /* some are read without the lock */
   return true;
 }
 
