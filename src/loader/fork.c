@@ -24,24 +24,27 @@ static void drop_collectors(uintptr_t self) {
       *c = (*c)->next;
 }
 
-static void repair_threads(uintptr_t self) {
-  struct ldx_thread *before = NULL;
-  ldx_rlock_enter(&ldx_self.tls.lock);
-  for (struct ldx_thread *th = ldx_self.tls.threads; th; th = th->next) {
-    th->prev = before; /* a list is linked forwards first */
-    before = th;
-    if (th->tcb != self) {
+/* Written only where it must be: pages that both processes have in common stay so. */
+static void forget_readers(uintptr_t self) {
+  for (struct ldx_thread *th = ldx_self.tls.threads; th; th = th->next)
+    if (th->tcb != self && (th->reader_epoch || th->creating)) {
       th->reader_epoch = 0;
       th->creating = 0;
     }
-  }
+  if (ldx_self.anonymous_readers)
+    ldx_self.anonymous_readers = 0;
   struct ldx_tls *t = &ldx_self.tls;
   if (t->exclusive) { /* the size that another thread's thread was to have */
     t->resize(t->static_size);
     t->exclusive = false;
   }
-  ldx_rlock_leave(&t->lock);
-  ldx_self.anonymous_readers = 0;
+}
+
+/* A list is linked forwards first. */
+static void relink_threads(void) {
+  struct ldx_thread *before = NULL;
+  for (struct ldx_thread *th = ldx_self.tls.threads; th; before = th, th = th->next)
+    th->prev = before;
 }
 
 /* A walk or a load that will not go on. What was being taken out stays out of sight. */
@@ -92,10 +95,9 @@ static void keep_untouched(struct ldx_namespace *ns) {
     }
 }
 
-/* Called with the writer lock, when it is first taken in a new process. */
-static void forget_threads(void) {
-  uintptr_t self = ldx_thread_pointer();
-  ldx_heap_after_fork(&ldx_self.heap);
+static void forget_work(uintptr_t self) {
+  if (!ldx_self.visits && !ldx_self.waits && !ldx_self.collectors)
+    return;
   drop_collectors(self);
   for (struct ldx_namespace *ns = &ldx_self.base; ns; ns = ns->next) {
     keep_untouched(ns);
@@ -103,13 +105,28 @@ static void forget_threads(void) {
   }
   drop_visits(&ldx_self.visits, self);
   drop_visits(&ldx_self.waits, self);
-  repair_threads(self);
+}
+
+/* Called with the writer lock, when it is first taken in a process that libc's fork did not make. */
+static void repair(void) {
+  uintptr_t self = ldx_thread_pointer();
+  ldx_heap_after_fork(&ldx_self.heap);
+  forget_work(self);
+  ldx_rlock_enter(&ldx_self.tls.lock);
+  relink_threads();
+  forget_readers(self);
+  ldx_rlock_leave(&ldx_self.tls.lock);
   repair_modules();
   for (struct ldx_namespace *ns = &ldx_self.base; ns; ns = ns->next)
     repair_objects(ns);
 }
 
+/* A process with one thread has nothing to wait for. */
+static bool has_threads(void) { return ldx_self.lock.process; }
+
 static void before_fork(void) {
+  if (!has_threads())
+    return;
   ldx_rlock_enter(&ldx_self.lock);
   ldx_rlock_enter(&ldx_self.tls.lock);
   for (struct ldx_namespace *ns = &ldx_self.base; ns; ns = ns->next)
@@ -118,6 +135,8 @@ static void before_fork(void) {
 }
 
 static void after_fork(void) {
+  if (!has_threads())
+    return;
   ldx_heap_release(&ldx_self.heap);
   for (struct ldx_namespace *ns = &ldx_self.base; ns; ns = ns->next)
     ldx_rlock_leave(&ns->unique->lock);
@@ -126,14 +145,15 @@ static void after_fork(void) {
 }
 
 static void after_fork_in_child(void) {
+  if (!has_threads())
+    return;
   ldx_rlock_inherit(&ldx_self.lock);
   ldx_rlock_inherit(&ldx_self.tls.lock);
   for (struct ldx_namespace *ns = &ldx_self.base; ns; ns = ns->next)
     ldx_rlock_inherit(&ns->unique->lock);
+  forget_work(ldx_thread_pointer());
+  forget_readers(ldx_thread_pointer());
   after_fork();
-  ldx_rlock_enter(&ldx_self.lock);
-  forget_threads();
-  ldx_rlock_leave(&ldx_self.lock);
 }
 
 /* The first to be called are the last before fork and the first after it: no handler of the program runs meanwhile.
@@ -149,27 +169,11 @@ void ldx_register_at_fork(void) {
                                                                          &ldx_self);
 }
 
-/* A new process: each lock learns of it before there is a second thread. */
-static void settle_locks(void) {
-  ldx_rlock_enter(&ldx_self.lock);
-  ldx_rlock_enter(&ldx_self.tls.lock);
-  ldx_rlock_leave(&ldx_self.tls.lock);
-  for (struct ldx_namespace *ns = &ldx_self.base; ns; ns = ns->next) {
-    ldx_rlock_enter(&ns->unique->lock);
-    ldx_rlock_leave(&ns->unique->lock);
-  }
-  for (size_t i = 0; i < LDX_CALLBACK_LOCKS; i++) {
-    ldx_rlock_enter(&ldx_self.callbacks[i]);
-    ldx_rlock_leave(&ldx_self.callbacks[i]);
-  }
-  ldx_rlock_leave(&ldx_self.lock);
-}
-
 static void watch(uint32_t *now) {
   struct ldx_generation *g = &ldx_self.generation;
   *now = g->count = 1;
   g->now = now;
-  ldx_self.lock.forked = forget_threads;
+  ldx_self.lock.forked = repair;
   for (struct ldx_namespace *ns = &ldx_self.base; ns; ns = ns->next)
     ldx_rlock_watch(&ns->unique->lock, g);
   for (size_t i = 0; i < LDX_CALLBACK_LOCKS; i++)
@@ -182,11 +186,8 @@ static void watch(uint32_t *now) {
  * pages: then nothing is noticed. */
 void ldx_watch_forks(void) {
   enum { MADV_WIPEONFORK_ = 18 };
-  if (ldx_self.lock.process) {
-    if (!*ldx_self.generation.now)
-      settle_locks();
+  if (has_threads())
     return;
-  }
   long page = sys_mmap(NULL, LDX_PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
   if (!ldx_sys_failed(page) && !ldx_sys_failed(sys_madvise((void *)page, LDX_PAGE, MADV_WIPEONFORK_)))
     watch((uint32_t *)page);
