@@ -186,9 +186,13 @@ void ldx_heap_seed(struct ldx_heap *h, void *mem, size_t size) {
   h->chunk_end = h->chunk + size;
 }
 
-void ldx_heap_hold(struct ldx_heap *h) {
-  while (!enter(h))
+bool ldx_heap_hold(struct ldx_heap *h) {
+  for (int rounds = 1000; rounds; rounds--) {
+    if (enter(h))
+      return true;
     LDX_SYS(SYS_sched_yield, 0, 0, 0, 0, 0, 0);
+  }
+  return false;
 }
 
 void ldx_heap_release(struct ldx_heap *h) { leave(h); }

@@ -27,8 +27,9 @@ void ldx_heap_free(struct ldx_heap *h, void *p);
 bool ldx_heap_grow(struct ldx_heap *h, void **array, size_t *room, size_t item, size_t first);
 /* Gives the heap its first memory (zeroed, aligned to 16), so that start-up needs no system call for it. */
 void ldx_heap_seed(struct ldx_heap *h, void *mem, size_t size);
-/* Keeps others from its lists (they take private mappings) until it is released: around fork. */
-void ldx_heap_hold(struct ldx_heap *h);
+/* Keeps others from its lists (they take private mappings) until it is released: around fork. False: the holder does
+ * not come to an end; the calling thread may have interrupted itself. */
+bool ldx_heap_hold(struct ldx_heap *h);
 void ldx_heap_release(struct ldx_heap *h);
 /* In the child of fork the lock's holder may be gone, in the middle of its work. */
 void ldx_heap_after_fork(struct ldx_heap *h);

@@ -126,6 +126,7 @@ struct ldx_process {
   struct ldx_heap heap;
   struct ldx_rlock lock; /* the writer lock */
   struct ldx_generation generation;
+  bool heap_held; /* fork.c: around fork */
   struct ldx_tls tls;
   struct ldx_library_search search;
   struct ldx_fd_batch closing;

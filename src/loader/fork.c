@@ -131,13 +131,14 @@ static void before_fork(void) {
   ldx_rlock_enter(&ldx_self.tls.lock);
   for (struct ldx_namespace *ns = &ldx_self.base; ns; ns = ns->next)
     ldx_rlock_enter(&ns->unique->lock);
-  ldx_heap_hold(&ldx_self.heap);
+  ldx_self.heap_held = ldx_heap_hold(&ldx_self.heap);
 }
 
 static void after_fork(void) {
   if (!has_threads())
     return;
-  ldx_heap_release(&ldx_self.heap);
+  if (ldx_self.heap_held)
+    ldx_heap_release(&ldx_self.heap);
   for (struct ldx_namespace *ns = &ldx_self.base; ns; ns = ns->next)
     ldx_rlock_leave(&ns->unique->lock);
   ldx_rlock_leave(&ldx_self.tls.lock);
@@ -151,6 +152,8 @@ static void after_fork_in_child(void) {
   ldx_rlock_inherit(&ldx_self.tls.lock);
   for (struct ldx_namespace *ns = &ldx_self.base; ns; ns = ns->next)
     ldx_rlock_inherit(&ns->unique->lock);
+  if (!ldx_self.heap_held)
+    ldx_heap_after_fork(&ldx_self.heap);
   forget_work(ldx_thread_pointer());
   forget_readers(ldx_thread_pointer());
   after_fork();
