@@ -128,6 +128,10 @@ static void put_spec(struct sink *s, char conversion, const struct spec *f, va_l
     put_number(s, f, v, conversion == 'u' ? 10 : conversion == 'x' ? 16 : 8, false);
     break;
   }
+  case 'p':
+    put(s, "0x", 2);
+    put_number(s, f, (uint64_t)va_arg(*ap, void *), 16, false);
+    break;
   default:
     put(s, &conversion, 1);
   }

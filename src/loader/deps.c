@@ -5,10 +5,11 @@
 #include "loader/namespaces.h"
 
 /* The breadth-first list while it grows. An object's `visit` tells how far it has come. */
-enum { ON_LIST = 1, WALKED };
+enum { ON_LIST = 1, WALKED, PLACED };
 
 struct closure {
   struct ldx_load *load;
+  bool behind_proxies; /* the second pass: a load within this one needs the base objects' marks before */
   struct ldx_object_list list;
 };
 
@@ -119,7 +120,9 @@ static bool read_needed(struct closure *c, struct ldx_object *o, uint32_t *at) {
   return true;
 }
 
-static bool known_needed(struct closure *c, struct ldx_object *o, uint32_t *at) {
+/* Behind a proxy the search goes on in the base namespace. */
+static bool known_needed(struct closure *c, struct ldx_object *proxy, uint32_t *at) {
+  struct ldx_object *o = ldx_real(proxy);
   for (uint32_t i = 0; i < o->needed.count; i++) {
     struct ldx_object *dep = o->needed.at[i];
     if (!(ldx_list_has(&o->filtees, dep) ? insert_before(c, at, o, dep) : append(c, dep)))
@@ -133,7 +136,7 @@ static bool walk(struct closure *c) {
   for (uint32_t i = 0; i < c->list.count;) {
     struct ldx_object *o = c->list.at[i];
     uint32_t at = i;
-    if (o->visit != WALKED) {
+    if (o->visit != WALKED && (!o->real || c->behind_proxies)) {
       o->visit = WALKED;
       if (!o->faked && !(o->deps_done ? known_needed(c, o, &at) : read_needed(c, o, &at)))
         return false;
@@ -144,27 +147,35 @@ static bool walk(struct closure *c) {
   return true;
 }
 
+static struct ldx_scope_list *search_list(const struct ldx_object_list *all) {
+  struct ldx_object **at = ldx_new((all->count + 1) * sizeof *at);
+  uint32_t n = 0;
+  for (uint32_t i = 0; at && i < all->count; i++) {
+    struct ldx_object *o = ldx_real(all->at[i]); /* it may be there as itself, too */
+    if (!o->faked && o->visit != PLACED)
+      at[n++] = o;
+    o->visit = PLACED;
+  }
+  struct ldx_scope_list *s = at ? ldx_scope_list_new(&ldx_self.heap, at, n) : NULL;
+  ldx_delete(at);
+  return s;
+}
+
 bool ldx_load_dependencies(struct ldx_load *l, struct ldx_object *root, struct ldx_object *const *preloads,
                            uint32_t preload_count) {
   if (root->real)
     return ldx_root_proxy(l);
-  struct closure c = {l, {0}};
+  struct closure c = {.load = l};
   bool ok = append(&c, root);
   for (uint32_t i = 0; ok && i < preload_count; i++)
     ok = append(&c, preloads[i]);
   ok = ok && walk(&c);
+  c.behind_proxies = true;
+  ok = ok && walk(&c);
+  if (ok)
+    ok = (root->searchlist.list = search_list(&c.list)) || out_of_memory(l);
   for (uint32_t i = 0; i < c.list.count; i++)
-    c.list.at[i]->visit = 0;
-  if (ok) {
-    uint32_t real = 0;
-    struct ldx_object **at = ldx_new((c.list.count + 1) * sizeof *at);
-    for (uint32_t i = 0; at && i < c.list.count; i++)
-      if (!c.list.at[i]->faked)
-        at[real++] = ldx_real(c.list.at[i]);
-    root->searchlist.list = at ? ldx_scope_list_new(&ldx_self.heap, at, real) : NULL;
-    ldx_delete(at);
-    ok = root->searchlist.list ? true : out_of_memory(l);
-  }
+    c.list.at[i]->visit = ldx_real(c.list.at[i])->visit = 0;
   ldx_delete(c.list.at);
   return ok;
 }

@@ -28,8 +28,11 @@ static bool order(struct ldx_load *l) {
       return out_of_memory(l);
   if (!ldx_sort_objects(sorted.at, sorted.count, true, false))
     return out_of_memory(l);
-  ldx_retire_block(o->at); /* a binding elsewhere may read it */
-  *o = sorted;
+  struct ldx_object **old = o->at;
+  __atomic_store_n(&o->at, sorted.at, __ATOMIC_RELEASE);
+  __atomic_store_n(&o->count, sorted.count, __ATOMIC_RELEASE);
+  o->room = sorted.room;
+  ldx_retire_block(old); /* a binding elsewhere may read it */
   return true;
 }
 

@@ -75,7 +75,9 @@ static int musl_dlclose(void *handle) { return !is_handle(handle); }
 
 static void *musl_dlsym(void *handle, const char *name) {
   struct ldx_diag d = {.heap = &ldx_self.heap};
-  if (handle != RTLD_DEFAULT && handle != RTLD_NEXT && !is_handle(handle))
+  if (handle == RTLD_DEFAULT) /* what is global, whoever asks */
+    handle = ldx_self.base.program;
+  if (handle != RTLD_NEXT && !is_handle(handle))
     return NULL;
   void *p = ldx_dlsym_from(handle, name, __builtin_return_address(0), &d);
   if (ldx_failed(&d))

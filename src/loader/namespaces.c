@@ -25,9 +25,13 @@ struct ldx_namespace *ldx_namespace_of_id(long id) {
 }
 
 static long free_id(void) {
-  long id = 1;
-  while (ldx_namespace_of_id(id))
-    id++;
+  const struct ldx_namespace *ns = ldx_self.base.next; /* the highest */
+  long id = ns ? ns->id + 1 : 1;
+  for (; ns; ns = ns->next) {
+    long below = ns->next ? ns->next->id : 0;
+    if (ns->id - below > 1)
+      id = below + 1;
+  }
   return id;
 }
 
@@ -179,16 +183,25 @@ static bool run_in_base(struct ldx_load *l, struct ldx_load *b) {
   return ok;
 }
 
+/* What came in as somebody's dependency has no order of constructors of its own yet. */
+static bool make_root(struct ldx_load *l, struct ldx_object *real) {
+  struct ldx_load b = base_load(l);
+  b.root = real;
+  return real->searchlist.list || run_in_base(l, &b);
+}
+
+static struct ldx_object *share(struct ldx_load *l, struct ldx_object *o, const char *name) {
+  return o && ldx_is_shared(l, o) && make_root(l, o) ? new_proxy(l, o, name) : NULL;
+}
+
 struct ldx_object *ldx_share_named(struct ldx_load *l, const char *name) {
   struct ldx_load b = base_load(l);
-  struct ldx_object *o = l->ns == &ldx_self.base ? NULL : ldx_find_loaded(&b, name);
-  return o && ldx_is_shared(l, o) ? new_proxy(l, o, name) : NULL;
+  return l->ns == &ldx_self.base ? NULL : share(l, ldx_find_loaded(&b, name), name);
 }
 
 struct ldx_object *ldx_share_file(struct ldx_load *l, const struct stat *st, const char *name) {
   struct ldx_load b = base_load(l);
-  struct ldx_object *o = l->ns == &ldx_self.base ? NULL : ldx_find_file(&b, st);
-  return o && ldx_is_shared(l, o) ? new_proxy(l, o, name) : NULL;
+  return l->ns == &ldx_self.base ? NULL : share(l, ldx_find_file(&b, st), name);
 }
 
 struct ldx_object *ldx_share_mapped(struct ldx_load *l, struct ldx_object *o, const char *name) {
@@ -202,14 +215,8 @@ struct ldx_object *ldx_share_mapped(struct ldx_load *l, struct ldx_object *o, co
 }
 
 bool ldx_root_proxy(struct ldx_load *l) {
-  struct ldx_object *p = l->root, *real = p->real;
-  if (!real->searchlist.list) { /* it came in as somebody's dependency */
-    struct ldx_load b = base_load(l);
-    b.root = real;
-    if (!run_in_base(l, &b))
-      return false;
-  }
-  const struct ldx_scope_list *s = real->searchlist.list;
+  struct ldx_object *p = l->root;
+  const struct ldx_scope_list *s = p->real->searchlist.list;
   size_t size = sizeof *s + s->count * sizeof s->at[0];
   p->searchlist.list = ldx_new(size);
   return p->searchlist.list ? memcpy(p->searchlist.list, s, size) != NULL

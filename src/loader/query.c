@@ -115,7 +115,7 @@ int ldx_iteration_unwound(int version, int actions) {
 }
 
 static __attribute__((noinline)) int iterate_as_reader(ldx_phdr_callback *callback, void *data,
-                                                       const struct ldx_namespace *ns) {
+                                                       const struct ldx_namespace *ns, long id) {
   __asm__ volatile(".cfi_personality 0x1b, ldx_iteration_unwound" ::); /* PC-relative, 4 bytes */
   struct ldx_thread *th = ldx_thread_self();
   struct ldx_iteration i = {.outer = th ? th->iteration : NULL};
@@ -125,7 +125,8 @@ static __attribute__((noinline)) int iterate_as_reader(ldx_phdr_callback *callba
   i.reader = ldx_reader_enter();
   if (th)
     th->iteration = &i;
-  int r = iterate(callback, data, ns);
+  ns = ns ? ns : ldx_namespace_of_id(id); /* it stays while this thread reads */
+  int r = ns ? iterate(callback, data, ns) : -1;
   leave(th, &i);
   return r;
 }
@@ -136,15 +137,11 @@ int ldx_dl_iterate_phdr(ldx_phdr_callback *callback, void *data) {
   const struct ldx_object *from = ldx_object_at((uintptr_t)__builtin_return_address(0));
   const struct ldx_namespace *ns = from && from->ns ? from->ns : &ldx_self.base;
   ldx_reader_leave(reader);
-  return iterate_as_reader(callback, data, ns);
+  return iterate_as_reader(callback, data, ns, ns->id);
 }
 
 int ldx_dl_iterate_ns_phdr(long id, ldx_phdr_callback *callback, void *data) {
-  struct ldx_reader reader = ldx_reader_enter();
-  const struct ldx_namespace *ns = ldx_namespace_of_id(id);
-  int r = ns ? iterate_as_reader(callback, data, ns) : -1;
-  ldx_reader_leave(reader);
-  return r;
+  return iterate_as_reader(callback, data, NULL, id);
 }
 
 struct find_result { /* struct dl_find_object, x86-64 */
