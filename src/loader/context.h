@@ -190,8 +190,6 @@ void ldx_print_error(const struct ldx_diag *d);
 /* The same, and exits 127. */
 _Noreturn void ldx_die(const struct ldx_diag *d);
 _Noreturn void ldx_die_text(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
-/* The error as one line, without prefix; allocated on the heap. */
-char *ldx_diag_line(const struct ldx_diag *d);
 
 /* How messages call an object: its path, or the program's name. */
 const char *ldx_display_name(const struct ldx_object *o);

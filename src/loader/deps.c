@@ -179,3 +179,5 @@ bool ldx_load_dependencies(struct ldx_load *l, struct ldx_object *root, struct l
   ldx_delete(c.list.at);
   return ok;
 }
+
+bool ldx_discover_root(struct ldx_load *l) { return ldx_load_dependencies(l, l->root, NULL, 0); }

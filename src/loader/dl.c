@@ -41,8 +41,6 @@ static struct ldx_object *caller_object(const void *caller) {
   return o;
 }
 
-static bool discover(struct ldx_load *l) { return ldx_load_dependencies(l, l->root, NULL, 0); }
-
 /* What is to be loaded where, and for whom. */
 struct request {
   const char *name;
@@ -69,7 +67,7 @@ static struct ldx_object *find_or_load(const struct request *r, struct ldx_diag 
     l.root->nodelete |= (r->mode & RTLD_NODELETE) != 0;
   }
   ldx_r_debug_state(r->ns->debug, LDX_RT_ADD);
-  bool ok = ldx_run_load(&l, discover);
+  bool ok = ldx_run_load(&l, ldx_discover_root);
   ldx_r_debug_state(r->ns->debug, LDX_RT_CONSISTENT);
   return ok ? l.root : NULL;
 }

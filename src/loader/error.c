@@ -17,7 +17,8 @@ static const char *prefix(const struct ldx_diag *d) {
   }
 }
 
-char *ldx_diag_line(const struct ldx_diag *d) {
+/* The error as one line, without prefix; allocated on the heap. */
+static char *diag_line(const struct ldx_diag *d) {
   const char *object = d->object ? d->object : "", *text = d->text ? d->text : "out of memory";
   const char *error = d->error ? ldx_errno_text(d->error) : "";
   size_t n = strlen(object) + strlen(text) + strlen(error) + 8;
@@ -95,7 +96,7 @@ char *ldx_take_error(void) {
   if (!e->pending)
     return NULL;
   e->pending = false;
-  e->line = ldx_diag_line(&e->diag);
+  e->line = diag_line(&e->diag);
   return e->line ? e->line : (char *)"out of memory";
 }
 

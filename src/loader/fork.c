@@ -163,13 +163,10 @@ static void after_fork_in_child(void) {
  */
 void ldx_register_at_fork(void) {
   typedef int register_atfork(void (*before)(void), void (*parent)(void), void (*child)(void), void *object);
-  struct ldx_object *libc = ldx_self.base.libc;
-  struct elf_name n = elf_name("__register_atfork");
-  struct elf_walk w;
-  uint32_t i = libc ? elf_find_first(&libc->dyn.sym, &n, &w) : 0;
-  if (i && ldx_self.glibc.profile)
-    ((register_atfork *)ldx_symbol_address(libc, &libc->dyn.sym.sym[i]))(before_fork, after_fork, after_fork_in_child,
-                                                                         &ldx_self);
+  const struct ldx_object *libc = ldx_self.glibc.profile ? ldx_self.base.libc : NULL;
+  uintptr_t f = libc ? ldx_address_of(libc, "__register_atfork") : 0;
+  if (f)
+    ((register_atfork *)f)(before_fork, after_fork, after_fork_in_child, &ldx_self);
 }
 
 static void watch(uint32_t *now) {

@@ -60,7 +60,7 @@ bool ldx_place_startup(struct ldx_load *l) {
 }
 
 /* An object without the header is taken to want what was usual before it existed. */
-bool ldx_wants_exec_stack(const struct ldx_object *o) {
+static bool wants_exec_stack(const struct ldx_object *o) {
   if (o->kind == LDX_VDSO || o->kind == LDX_LOADER || o->faked)
     return false;
   return !o->image.stack || (o->image.stack->p_flags & PF_X);
@@ -70,10 +70,10 @@ bool ldx_wants_exec_stack(const struct ldx_object *o) {
  * program without the header gets executable stacks for its threads only; a library may ask for more. */
 static bool stack_permissions(struct ldx_load *l, bool *exec) {
   const Elf64_Phdr *header = l->root->image.stack;
-  *exec = ldx_wants_exec_stack(l->root);
+  *exec = wants_exec_stack(l->root);
   bool change = header && *exec && ldx_self.options.command;
   for (uint32_t i = 0; !*exec && i < l->fresh.count; i++)
-    change = *exec = ldx_wants_exec_stack(l->fresh.at[i]);
+    change = *exec = wants_exec_stack(l->fresh.at[i]);
   if (!change)
     return true;
   uintptr_t page = ldx_align_down((uintptr_t)ldx_self.args.stack, LDX_PAGE);
@@ -87,7 +87,7 @@ bool ldx_extend_stacks(struct ldx_load *l) {
   const struct glibc_state *g = &ldx_self.glibc;
   bool wanted = false;
   for (uint32_t i = 0; i < l->fresh.count; i++)
-    wanted = wanted || ldx_wants_exec_stack(l->fresh.at[i]);
+    wanted = wanted || wants_exec_stack(l->fresh.at[i]);
   if (l->startup || !wanted || !g->profile)
     return true;
   int r = glibc_make_stacks_executable(g);

@@ -73,6 +73,8 @@ void ldx_unmap_object(struct ldx_object *o);
 /* deps.c */
 bool ldx_load_dependencies(struct ldx_load *l, struct ldx_object *root, struct ldx_object *const *preloads,
                            uint32_t preload_count);
+/* The same as a load's first step: the closure of its root. */
+bool ldx_discover_root(struct ldx_load *l);
 /* sort.c: dependency order, as the system loader sorts (constructors run from the end backwards). */
 bool ldx_sort_objects(struct ldx_object **objects, uint32_t count, bool keep_first, bool for_fini);
 
@@ -90,7 +92,6 @@ bool ldx_scope_has(const struct ldx_object *o, const struct ldx_scope_slot *slot
 bool ldx_scope_add(struct ldx_object *o, struct ldx_scope_slot *slot);
 void ldx_scope_remove(struct ldx_object *o, const struct ldx_scope_slot *slot);
 void ldx_remove_global(struct ldx_namespace *ns);
-void ldx_replace_global(struct ldx_namespace *ns, struct ldx_scope_list *fresh);
 
 /* relocate.c */
 bool ldx_relocate_object(struct ldx_load *l, struct ldx_object *o);
@@ -133,7 +134,6 @@ bool ldx_place_startup(struct ldx_load *l);
 bool ldx_prepare_libc(struct ldx_load *l);
 bool ldx_settle_libc(struct ldx_load *l);
 bool ldx_extend_stacks(struct ldx_load *l);
-bool ldx_wants_exec_stack(const struct ldx_object *o);
 
 /* init.c: without the writer lock */
 /* Constructors of everything the object depends on, then its own; waits for those that other threads are at. `fresh`:

@@ -172,13 +172,12 @@ static struct ldx_load base_load(const struct ldx_load *l) {
       .ns = &ldx_self.base, .diag = l->diag, .mode = l->mode & (RTLD_LAZY | RTLD_NOW), .lazy = l->lazy};
 }
 
-static bool discover(struct ldx_load *l) { return ldx_load_dependencies(l, l->root, NULL, 0); }
-
 /* A load within a load: it is committed by itself, and taken back when the outer one fails. */
 static bool run_in_base(struct ldx_load *l, struct ldx_load *b) {
   ldx_r_debug_state(ldx_self.base.debug, LDX_RT_ADD);
-  bool ok = ldx_run_load(b, discover) && (ldx_list_add(&ldx_self.heap, &l->shared, b->root) ||
-                                          ldx_fail(l->diag, LDX_DIAG_LOAD, ENOMEM, "", "cannot allocate memory"));
+  bool ok =
+      ldx_run_load(b, ldx_discover_root) && (ldx_list_add(&ldx_self.heap, &l->shared, b->root) ||
+                                             ldx_fail(l->diag, LDX_DIAG_LOAD, ENOMEM, "", "cannot allocate memory"));
   ldx_r_debug_state(ldx_self.base.debug, LDX_RT_CONSISTENT);
   return ok;
 }

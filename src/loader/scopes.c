@@ -118,6 +118,15 @@ void ldx_shrink_scopes(struct ldx_load *l) {
       ldx_scope_remove(o, &l->root->searchlist);
 }
 
+/* The program's own search list is the global scope. */
+static void replace_global(struct ldx_namespace *ns, struct ldx_scope_list *fresh) {
+  struct ldx_scope_list *old = ns->global.list;
+  __atomic_store_n(&ns->global.list, fresh, __ATOMIC_RELEASE);
+  if (ns->program && ns->program->searchlist.list == old)
+    __atomic_store_n(&ns->program->searchlist.list, fresh, __ATOMIC_RELEASE);
+  ldx_retire_block(old);
+}
+
 static bool in_list(const struct ldx_scope_list *s, const struct ldx_object *o) {
   for (uint32_t i = 0; i < s->count; i++)
     if (s->at[i].object == o)
@@ -141,7 +150,7 @@ bool ldx_add_global(struct ldx_load *l) {
   for (uint32_t i = old->count; fresh && ldx_tracing(LDX_DEBUG_SCOPES) && i < n; i++)
     ldx_debug("\nadd %s [%ld] to global scope", ldx_display_name(at[i]), at[i]->ns->id);
   if (fresh)
-    ldx_replace_global(l->ns, fresh);
+    replace_global(l->ns, fresh);
   for (uint32_t i = 0; at && (fresh || nothing) && i < add->count; i++)
     if (add->at[i].object->ns == l->ns)
       add->at[i].object->global = true;
@@ -158,15 +167,6 @@ void ldx_remove_global(struct ldx_namespace *ns) {
       at[n++] = old->at[i].object;
   struct ldx_scope_list *fresh = at && n < old->count ? ldx_scope_list_new(&ldx_self.heap, at, n) : NULL;
   if (fresh)
-    ldx_replace_global(ns, fresh);
+    replace_global(ns, fresh);
   ldx_delete(at);
-}
-
-/* The program's own search list is the global scope. */
-void ldx_replace_global(struct ldx_namespace *ns, struct ldx_scope_list *fresh) {
-  struct ldx_scope_list *old = ns->global.list;
-  __atomic_store_n(&ns->global.list, fresh, __ATOMIC_RELEASE);
-  if (ns->program && ns->program->searchlist.list == old)
-    __atomic_store_n(&ns->program->searchlist.list, fresh, __ATOMIC_RELEASE);
-  ldx_retire_block(old);
 }

@@ -203,10 +203,10 @@ static void end_collecting(struct ldx_collector *me) {
 void ldx_collect(struct ldx_namespace *ns) {
   struct ldx_collector *outer = collector_of(ldx_thread_pointer());
   struct ldx_collector me = {ldx_self.collectors, ldx_thread_pointer(), false};
-  if (outer) /* a destructor's dlclose: the round that runs goes on */
+  if (outer) { /* a destructor's dlclose: the round that runs goes on */
     outer->again = true;
-  if (outer)
     return;
+  }
   ldx_self.collectors = &me;
   do {
     me.again = false;

@@ -110,6 +110,14 @@ void ldx_namespace_unlink(struct ldx_namespace *ns, struct ldx_object *o) {
     __atomic_store_n(&ns->first, next, __ATOMIC_RELEASE);
 }
 
+uintptr_t ldx_address_of(const struct ldx_object *o, const char *name) {
+  struct elf_name n = elf_name(name);
+  struct elf_walk w;
+  uint32_t i = elf_find_first(&o->dyn.sym, &n, &w);
+  const Elf64_Sym *s = &o->dyn.sym.sym[i];
+  return i && s->st_shndx != SHN_UNDEF ? ldx_symbol_address(o, s) : 0;
+}
+
 bool ldx_object_holds(const struct ldx_object *o, uintptr_t addr) {
   if (addr < o->map_start || addr >= o->map_end)
     return false;

@@ -196,6 +196,9 @@ static inline uintptr_t ldx_symbol_address(const struct ldx_object *o, const Elf
 /* The object whose image, symbols and scope it is. */
 static inline struct ldx_object *ldx_real(struct ldx_object *o) { return o->real ? o->real : o; }
 
+/* The address of a symbol that the object defines, of whatever version; 0: it has none of that name. */
+uintptr_t ldx_address_of(const struct ldx_object *o, const char *name);
+
 /* Frees what the object owns, not its mapping. */
 void ldx_object_free(struct ldx_heap *h, struct ldx_object *o);
 

@@ -33,17 +33,10 @@ static bool same_id(struct ldx_span id, const uint8_t want[20]) {
   return id.size == 20 && !memcmp(id.base, want, 20);
 }
 
-static uintptr_t libc_function(const struct ldx_object *libc, const char *name) {
-  struct elf_name n = elf_name(name);
-  struct elf_walk w;
-  uint32_t i = elf_find_first(&libc->dyn.sym, &n, &w);
-  return i ? libc->map.l_addr + libc->dyn.sym.sym[i].st_value : 0;
-}
-
 /* Later builds call the loader's catcher through a pointer of _rtld_global_ro. */
 static void choose_errors(struct glibc_state *g) {
   const struct glibc_profile *f = g->profile;
-  uintptr_t signal = libc_function(g->libc, "_dl_signal_exception"), create = f->function._dl_exception_create;
+  uintptr_t signal = ldx_address_of(g->libc, "_dl_signal_exception"), create = f->function._dl_exception_create;
   if (f->ro._dl_catch_error != GLIBC_ABSENT || !signal || !create)
     return;
   g->create_exception = (void (*)(void *, const char *, const char *))(g->ld->map.l_addr + create);
@@ -242,11 +235,9 @@ static void set_vdso(const struct glibc_state *g, struct ldx_object *vdso) {
   put64(g->ro, f->ro._dl_sysinfo_dso, vdso->map_start);
   put_ptr(g->ro, f->ro._dl_sysinfo_map, vdso);
   for (size_t i = 0; i < LDX_COUNT(functions); i++) {
-    struct elf_name n = elf_name(functions[i].name);
-    struct elf_walk w;
-    uint32_t s = elf_find_first(&vdso->dyn.sym, &n, &w);
-    if (s)
-      put64(g->ro, functions[i].off, vdso->map.l_addr + vdso->dyn.sym.sym[s].st_value);
+    uintptr_t at = ldx_address_of(vdso, functions[i].name);
+    if (at)
+      put64(g->ro, functions[i].off, at);
   }
 }
 
@@ -365,7 +356,7 @@ void glibc_settle(const struct glibc_state *g, uint64_t minsigstksz) {
 }
 
 void glibc_early_init(const struct glibc_state *g, struct ldx_object *libc, bool initial) {
-  uintptr_t f = g->profile ? libc_function(libc, "__libc_early_init") : 0;
+  uintptr_t f = g->profile ? ldx_address_of(libc, "__libc_early_init") : 0;
   if (f)
     ((void (*)(bool))f)(initial);
 }

@@ -33,17 +33,10 @@ bool musl_is_program(const struct ldx_object *program) {
   return names_interpreter(program);
 }
 
-static bool defines(const struct ldx_object *o, const char *text) {
-  struct elf_name name = elf_name(text);
-  struct elf_walk w;
-  uint32_t i = elf_find_first(&o->dyn.sym, &name, &w);
-  return i && o->dyn.sym.sym[i].st_shndx != SHN_UNDEF;
-}
-
 /* musl finds the last stage of its own start under this name. */
 bool musl_can_start(const struct ldx_object *libc) {
-  return libc->entry && ldx_object_has_code(libc, libc->entry) && defines(libc, "__dls3") &&
-         defines(libc, "__libc_start_main");
+  return libc->entry && ldx_object_has_code(libc, libc->entry) && ldx_address_of(libc, "__dls3") &&
+         ldx_address_of(libc, "__libc_start_main");
 }
 
 enum { PHDR, LOAD, DYNAMIC, TLS, STACK, PHDRS };
