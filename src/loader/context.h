@@ -7,6 +7,7 @@
 #include "base/heap.h"
 #include "base/lock.h"
 #include "debug-protocol/rdebug.h"
+#include "hooks/hooks.h"
 #include "libc/glibc/glibc.h"
 #include "libc/musl/musl.h"
 #include "loader/exe.h"
@@ -129,6 +130,7 @@ struct ldx_process {
   bool heap_held; /* fork.c: around fork */
   struct ldx_tls tls;
   struct ldx_library_search search;
+  struct ldx_hooks hooks;
   struct ldx_fd_batch closing;
 
   struct ldx_namespace base; /* and the list of all */

@@ -13,6 +13,7 @@ struct ldx_object *ldx_new_object(enum ldx_object_kind kind, const char *path) {
   if (!o)
     return NULL;
   o->kind = kind;
+  o->id = __atomic_add_fetch(&ldx_self.hooks.last_id, 1, __ATOMIC_RELAXED);
   o->map.l_name = ldx_strdup(&ldx_self.heap, path);
   if (o->map.l_name)
     return o;

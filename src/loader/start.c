@@ -37,7 +37,7 @@ static void init_process(uintptr_t *stack) {
   ldx_set_thread_pointer(&ldx_self.cpu, (uintptr_t)ldx_self.early_tcb);
   ldx_self.tls.heap = &ldx_self.heap;
   ldx_self.tls.dtv_at = LDX_TCB_DTV;
-  ldx_self.search.heap = &ldx_self.heap;
+  ldx_self.search.heap = ldx_self.hooks.heap = &ldx_self.heap;
   ldx_self.search.closing = &ldx_self.closing;
   ldx_self.base_unique.heap = &ldx_self.heap;
   ldx_self.base.unique = &ldx_self.base_unique;

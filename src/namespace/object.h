@@ -91,7 +91,9 @@ struct ldx_object {
   struct ldx_name *names;  /* every name it was asked for by, and its soname */
   uint32_t name_entries;   /* of it in the namespace's table (names.h) */
   const char *soname;
-  char *origin; /* folder of the file; NULL until asked for, "" when unknown */
+  uint64_t id;        /* never used twice */
+  const char *reason; /* why this file: kept text, when somebody wants to know; NULL: not noted */
+  char *origin;       /* folder of the file; NULL until asked for, "" when unknown */
   dev_t dev;
   ino_t ino;
 
@@ -136,6 +138,7 @@ struct ldx_object {
   bool pending;         /* belongs to a load that has not been committed */
   uint32_t init_rank;   /* its turn among all constructors; 0: not yet */
   bool unused;          /* scratch of unload.c */
+  bool of_tool;         /* a tool, or what one brought along */
   int visit;            /* scratch of graph walks */
 };
 
