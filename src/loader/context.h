@@ -5,6 +5,7 @@
 #include "arch/x86_64/cpu.h"
 #include "base/diag.h"
 #include "base/heap.h"
+#include "base/io.h"
 #include "base/lock.h"
 #include "debug-protocol/rdebug.h"
 #include "hooks/hooks.h"
@@ -132,6 +133,7 @@ struct ldx_process {
   struct ldx_library_search search;
   struct ldx_hooks hooks;
   struct ldx_fd_batch closing;
+  struct ldx_io io;
 
   struct ldx_namespace base; /* and the list of all */
   struct ldx_unique_table base_unique;

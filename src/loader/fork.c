@@ -111,6 +111,7 @@ static void forget_work(uintptr_t self) {
 static void repair(void) {
   uintptr_t self = ldx_thread_pointer();
   ldx_heap_after_fork(&ldx_self.heap);
+  ldx_io_after_fork(&ldx_self.io);
   forget_work(self);
   ldx_rlock_enter(&ldx_self.tls.lock);
   relink_threads();
@@ -124,6 +125,9 @@ static void repair(void) {
 /* A process with one thread has nothing to wait for. */
 static bool has_threads(void) { return ldx_self.lock.process; }
 
+/* They come and go under the writer lock. */
+static bool has_providers(void) { return ldx_self.io.top || ldx_self.io.files; }
+
 static void before_fork(void) {
   if (!has_threads())
     return;
@@ -131,6 +135,8 @@ static void before_fork(void) {
   ldx_rlock_enter(&ldx_self.tls.lock);
   for (struct ldx_namespace *ns = &ldx_self.base; ns; ns = ns->next)
     ldx_rlock_enter(&ns->unique->lock);
+  if (has_providers())
+    ldx_rlock_enter(&ldx_self.io.lock);
   ldx_self.heap_held = ldx_heap_hold(&ldx_self.heap);
 }
 
@@ -139,6 +145,8 @@ static void after_fork(void) {
     return;
   if (ldx_self.heap_held)
     ldx_heap_release(&ldx_self.heap);
+  if (has_providers())
+    ldx_rlock_leave(&ldx_self.io.lock);
   for (struct ldx_namespace *ns = &ldx_self.base; ns; ns = ns->next)
     ldx_rlock_leave(&ns->unique->lock);
   ldx_rlock_leave(&ldx_self.tls.lock);
@@ -152,6 +160,10 @@ static void after_fork_in_child(void) {
   ldx_rlock_inherit(&ldx_self.tls.lock);
   for (struct ldx_namespace *ns = &ldx_self.base; ns; ns = ns->next)
     ldx_rlock_inherit(&ns->unique->lock);
+  if (has_providers()) {
+    ldx_rlock_inherit(&ldx_self.io.lock);
+    ldx_io_after_fork(&ldx_self.io);
+  }
   if (!ldx_self.heap_held)
     ldx_heap_after_fork(&ldx_self.heap);
   forget_work(ldx_thread_pointer());
@@ -179,6 +191,7 @@ static void watch(uint32_t *now) {
   for (size_t i = 0; i < LDX_CALLBACK_LOCKS; i++)
     ldx_rlock_watch(&ldx_self.callbacks[i], g);
   ldx_rlock_watch(&ldx_self.tls.lock, g);
+  ldx_rlock_watch(&ldx_self.io.lock, g);
   ldx_rlock_watch(&ldx_self.lock, g);
 }
 

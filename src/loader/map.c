@@ -41,7 +41,7 @@ static long map_extent(struct mapping *m) {
   void *where = (void *)(m->fixed ? im->start : m->hint);
   int64_t offset = (int64_t)ldx_align_down(s->offset, LDX_PAGE);
   if (!pad)
-    return sys_mmap(where, size, protection(s->flags), flags, m->fd, offset);
+    return io_mmap(&ldx_self.io, where, size, protection(s->flags), flags, m->fd, offset);
   long r = sys_mmap(where, size + pad, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
   if (ldx_sys_failed(r))
     return r;
@@ -54,7 +54,7 @@ static long map_extent(struct mapping *m) {
   uintptr_t tail = base + size, end = (uintptr_t)r + size + pad;
   if (end > tail)
     sys_munmap((void *)tail, end - tail);
-  return sys_mmap((void *)base, size, protection(s->flags), MAP_PRIVATE | MAP_FIXED, m->fd, offset);
+  return io_mmap(&ldx_self.io, (void *)base, size, protection(s->flags), MAP_PRIVATE | MAP_FIXED, m->fd, offset);
 }
 
 static bool map_bss(struct mapping *m, const struct elf_segment *s) {
@@ -73,8 +73,8 @@ static bool map_bss(struct mapping *m, const struct elf_segment *s) {
   }
   if (page_end <= page)
     return true;
-  long r =
-      sys_mmap((void *)page, page_end - page, protection(s->flags), MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0);
+  long r = io_mmap(&ldx_self.io, (void *)page, page_end - page, protection(s->flags),
+                   MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, m->fd, 0);
   return !ldx_sys_failed(r) || fail_errno(m->diag, m->path, r, "cannot map zero-fill pages");
 }
 
@@ -108,8 +108,8 @@ static bool map_segment(struct mapping *m, uint32_t i) {
   } else {
     /* a small data segment is relocated all over: one call instead of a fault a page */
     int populate = (s->flags & PF_W) && end - start <= POPULATE_PAGES * LDX_PAGE ? MAP_POPULATE : 0;
-    r = sys_mmap(where, end - start, protection(s->flags), MAP_PRIVATE | MAP_FIXED | populate, m->fd,
-                 (int64_t)ldx_align_down(s->offset, LDX_PAGE));
+    r = io_mmap(&ldx_self.io, where, end - start, protection(s->flags), MAP_PRIVATE | MAP_FIXED | populate, m->fd,
+                (int64_t)ldx_align_down(s->offset, LDX_PAGE));
   }
   if (ldx_sys_failed(r))
     return fail_errno(m->diag, m->path, r, "failed to map segment from shared object");
@@ -124,13 +124,13 @@ static bool map_image(struct mapping *m) {
   if (ldx_sys_failed(r))
     return fail_errno(m->diag, m->path, r, "failed to map segment from shared object");
   if (m->fixed && (uintptr_t)r != im->start) { /* a kernel without MAP_FIXED_NOREPLACE takes it as a hint */
-    sys_munmap((void *)r, im->end - im->start);
+    io_munmap(&ldx_self.io, (void *)r, im->end - im->start);
     return fail_errno(m->diag, m->path, -EEXIST, "failed to map segment from shared object");
   }
   im->bias = (uintptr_t)r - im->start;
   for (uint32_t i = 0; i < im->segment_count; i++)
     if (!map_segment(m, i)) {
-      sys_munmap((void *)(im->bias + im->start), im->end - im->start);
+      io_munmap(&ldx_self.io, (void *)(im->bias + im->start), im->end - im->start);
       return false;
     }
   return true;
@@ -152,7 +152,7 @@ static const Elf64_Phdr *file_phdrs(struct ldx_library_file *f, const char *name
     return ph;
   size_t bytes = eh->e_phnum * sizeof *ph;
   *own = ldx_new(bytes);
-  if (!*own || sys_pread(f->fd, *own, bytes, (int64_t)eh->e_phoff) != (long)bytes) {
+  if (!*own || io_pread(&ldx_self.io, f->fd, *own, bytes, (int64_t)eh->e_phoff) != (long)bytes) {
     ldx_delete(*own);
     ldx_fail(d, LDX_DIAG_LOAD, *own ? 0 : ENOMEM, name, "cannot read file data");
     *own = NULL;
@@ -339,6 +339,6 @@ bool ldx_read_object(struct ldx_object *o, struct ldx_diag *d) {
 
 void ldx_unmap_object(struct ldx_object *o) {
   if (o->mapped_here)
-    sys_munmap((void *)o->map_start, o->map_end - o->map_start);
+    io_munmap(&ldx_self.io, (void *)o->map_start, o->map_end - o->map_start);
   o->mapped_here = false;
 }

@@ -110,7 +110,7 @@ bool ldx_enter_load(struct ldx_load *l, struct ldx_object *o, const char *name, 
 static struct ldx_object *map_found(struct ldx_load *l, struct ldx_library_file *f, const char *name,
                                     struct ldx_object *loader, int mode) {
   struct stat st;
-  long r = sys_fstat(f->fd, &st);
+  long r = io_fstat(&ldx_self.io, f->fd, &st);
   if (ldx_sys_failed(r)) {
     ldx_fail(l->diag, LDX_DIAG_LOAD, (int)-r, f->path, "cannot stat shared object");
     return NULL;
@@ -172,7 +172,7 @@ struct ldx_object *ldx_load_object(struct ldx_load *l, const char *name, struct 
   if (!find(l, name, loader, &f))
     return NULL;
   o = map_found(l, &f, name, loader, mode);
-  ldx_close_later(&ldx_self.closing, f.fd);
+  io_close_later(&ldx_self.io, &ldx_self.closing, f.fd);
   ldx_delete(f.path);
   return o;
 }

@@ -67,7 +67,7 @@ static void blank_comments(char *p) {
 static bool read_all(int fd, char *text, size_t size) {
   size_t done = 0;
   while (done < size) {
-    long n = sys_read(fd, text + done, size - done);
+    long n = io_read(&ldx_self.io, fd, text + done, size - done);
     if (ldx_sys_failed(n) || n == 0)
       break;
     done += (size_t)n;
@@ -77,16 +77,16 @@ static bool read_all(int fd, char *text, size_t size) {
 
 static bool read_file(struct ldx_load *l, struct ldx_object_list *out) {
   struct stat st;
-  long fd = sys_open(PRELOAD_FILE, O_RDONLY | O_CLOEXEC);
+  long fd = io_open(&ldx_self.io, PRELOAD_FILE, O_RDONLY | O_CLOEXEC);
   if (ldx_sys_failed(fd))
     return true;
   bool ok = true;
-  char *text = ldx_sys_failed(sys_fstat((int)fd, &st)) ? NULL : ldx_new((size_t)st.st_size + 1);
+  char *text = ldx_sys_failed(io_fstat(&ldx_self.io, (int)fd, &st)) ? NULL : ldx_new((size_t)st.st_size + 1);
   if (text && read_all((int)fd, text, (size_t)st.st_size)) {
     blank_comments(text);
     ok = load_list(l, text, &from_file, out);
   }
-  sys_close((int)fd);
+  io_close(&ldx_self.io, (int)fd);
   ldx_delete(text);
   return ok;
 }
@@ -97,7 +97,7 @@ bool ldx_load_preloads(struct ldx_load *l, struct ldx_object_list *out) {
   l->find_mode = LDX_FIND_PRELOAD;
   bool ok = (!o->preload_env || load_list(l, o->preload_env, &from_environment, out)) &&
             (!o->preload_option || load_list(l, o->preload_option, &from_option, out)) &&
-            (ldx_self.musl.active || sys_access(PRELOAD_FILE, 4 /* R_OK */) || read_file(l, out));
+            (ldx_self.musl.active || io_access(&ldx_self.io, PRELOAD_FILE, 4 /* R_OK */) || read_file(l, out));
   l->find_mode = LDX_FIND_PLAIN;
   return ok;
 }

@@ -39,6 +39,8 @@ static void init_process(uintptr_t *stack) {
   ldx_self.tls.dtv_at = LDX_TCB_DTV;
   ldx_self.search.heap = ldx_self.hooks.heap = &ldx_self.heap;
   ldx_self.search.closing = &ldx_self.closing;
+  ldx_self.io.heap = &ldx_self.heap;
+  ldx_self.search.io = &ldx_self.io;
   ldx_self.base_unique.heap = &ldx_self.heap;
   ldx_self.base.unique = &ldx_self.base_unique;
   ldx_self.base.debug = &ldx_self.r_debug;
@@ -154,7 +156,8 @@ static const char *find_in_path(const char *name) {
   while (buf && *p) {
     size_t n = ldx_until(p, ":");
     ldx_format(buf, room, "%.*s%s%s", (int)n, p, n ? "/" : "", name);
-    if (!sys_access(buf, 1 /* X_OK */) && !ldx_sys_failed(sys_stat(buf, &st)) && S_ISREG(st.st_mode))
+    if (!io_access(&ldx_self.io, buf, 1 /* X_OK */) && !ldx_sys_failed(io_stat(&ldx_self.io, buf, &st)) &&
+        S_ISREG(st.st_mode))
       return buf;
     p += n + (p[n] == ':');
   }
@@ -172,12 +175,12 @@ static _Noreturn void refuse(const struct ldx_diag *d) {
 
 static void open_program(const char *path, struct ldx_library_file *f, struct stat *st) {
   struct ldx_diag d = {.heap = &ldx_self.heap};
-  long fd = sys_open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK); /* a FIFO must not block */
+  long fd = io_open(&ldx_self.io, path, O_RDONLY | O_CLOEXEC | O_NONBLOCK); /* a FIFO must not block */
   if (!ldx_sys_failed(fd)) {
     f->fd = (int)fd;
-    long n = sys_read(f->fd, f->head, sizeof f->head);
+    long n = io_read(&ldx_self.io, f->fd, f->head, sizeof f->head);
     f->head_size = ldx_sys_failed(n) ? 0 : (size_t)n;
-    long r = ldx_sys_failed(n) ? n : sys_fstat(f->fd, st);
+    long r = ldx_sys_failed(n) ? n : io_fstat(&ldx_self.io, f->fd, st);
     f->path = ldx_strdup(&ldx_self.heap, path);
     if (!ldx_sys_failed(r) && f->path)
       return;
@@ -190,6 +193,11 @@ static void open_program(const char *path, struct ldx_library_file *f, struct st
 
 static void note_exe_path(int fd) {
   char link[32], path[4096];
+  const char *known = ldx_io_path(&ldx_self.io, fd); /* a provider's: the kernel has no name for it */
+  if (known) {
+    ldx_self.exe_path = ldx_self.search.program_path = ldx_strdup(&ldx_self.heap, known);
+    return;
+  }
   ldx_format(link, sizeof link, "/proc/self/fd/%d", fd);
   long n = sys_readlink(link, path, sizeof path - 1);
   if (!ldx_sys_failed(n))
@@ -205,7 +213,7 @@ static struct ldx_object *program_from_file(const char *path, struct ldx_load *l
     ldx_self.search.program_path = path;
   ldx_trace_map(path, l->ns);
   struct ldx_object *o = ldx_map_file(l, &f, &st, path, LDX_PROGRAM);
-  ldx_close_later(&ldx_self.closing, f.fd);
+  io_close_later(&ldx_self.io, &ldx_self.closing, f.fd);
   if (!o)
     refuse(l->diag);
   ldx_trace_mapped(o);
@@ -290,7 +298,8 @@ static bool is_guest_interp(const struct ldx_object *o) {
   if (!ldx_self.search.library_path && !ldx_self.base.program->dyn.info[DT_RPATH] &&
       !ldx_self.base.program->dyn.info[DT_RUNPATH])
     return true;
-  return !ldx_sys_failed(sys_stat(ldx_self.guest_interp, &st)) && st.st_dev == o->dev && st.st_ino == o->ino;
+  return !ldx_sys_failed(io_stat(&ldx_self.io, ldx_self.guest_interp, &st)) && st.st_dev == o->dev &&
+         st.st_ino == o->ino;
 }
 
 /* The guest's loader comes in as a dependency of libc; it is called what the program calls it. */
@@ -383,9 +392,10 @@ static const char *find_program(const char *name) {
   struct ldx_diag d = {.heap = &ldx_self.heap};
   struct ldx_library_file f;
   const char *path = name ? find_in_path(name) : r.name;
-  if (strchr(path, '/') || !sys_access(path, 4 /* R_OK */) || ldx_find(&ldx_self.search, &r, &f, &d) != LDX_FOUND)
+  if (strchr(path, '/') || !io_access(&ldx_self.io, path, 4 /* R_OK */) ||
+      ldx_find(&ldx_self.search, &r, &f, &d) != LDX_FOUND)
     return path;
-  sys_close(f.fd);
+  io_close(&ldx_self.io, f.fd);
   return f.path;
 }
 

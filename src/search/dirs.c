@@ -218,7 +218,7 @@ void ldx_search_forget(struct ldx_library_search *s, struct ldx_object *o) {
   o->rpath = o->runpath = NULL;
 }
 
-static int stat_dir(const struct ldx_dir *d, struct ldx_segment group) {
+static int stat_dir(struct ldx_io *io, const struct ldx_dir *d, struct ldx_segment group) {
   char path[4096];
   if (d->len + group.len + 2 > sizeof path)
     return 0; /* let the real attempt fail */
@@ -231,21 +231,21 @@ static int stat_dir(const struct ldx_dir *d, struct ldx_segment group) {
     n--;
   path[n] = '\0';
   struct stat st;
-  long r = sys_stat(path, &st);
+  long r = io_stat(io, path, &st);
   if (ldx_sys_failed(r))
     return (int)-r;
   return S_ISDIR(st.st_mode) ? 0 : ENOTDIR;
 }
 
-int ldx_probe_dir(const struct ldx_hwcaps *h, struct ldx_dir *d, uint32_t group) {
+int ldx_probe_dir(const struct ldx_hwcaps *h, struct ldx_io *io, struct ldx_dir *d, uint32_t group) {
   if (group != 0) {
-    int base = ldx_probe_dir(h, d, 0);
+    int base = ldx_probe_dir(h, io, d, 0);
     if (base)
       return base;
   }
   if (d->probe[group] != LDX_PROBE_UNKNOWN)
     return d->probe[group];
-  int error = stat_dir(d, h->groups[group]);
+  int error = stat_dir(io, d, h->groups[group]);
   d->probe[group] = (uint8_t)error;
   return error;
 }

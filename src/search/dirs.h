@@ -42,6 +42,7 @@ struct ldx_search_dirs *ldx_read_dirs(struct ldx_library_search *s, const struct
 
 /* 0 when the folder has that group of subfolders (see hwcaps.h), else the errno value that opening a file in
  * it gives. Asks the kernel once for a folder with an absolute path. */
-int ldx_probe_dir(const struct ldx_hwcaps *h, struct ldx_dir *d, uint32_t group);
+struct ldx_io;
+int ldx_probe_dir(const struct ldx_hwcaps *h, struct ldx_io *io, struct ldx_dir *d, uint32_t group);
 
 #endif

@@ -214,7 +214,7 @@ static char *origin_of_path(struct ldx_heap *h, const char *path) {
 /* The kernel started the program: it knows the file. LD_ORIGIN_PATH is for where it does not tell. */
 static char *origin_of_process(struct ldx_library_search *s) {
   char path[4096];
-  long n = sys_readlink("/proc/self/exe", path, sizeof path - 1);
+  long n = io_readlink(s->io, "/proc/self/exe", path, sizeof path - 1);
   if (!ldx_sys_failed(n) && n > 0 && path[0] == '/') {
     path[n] = '\0';
     return folder_of(s->heap, path);

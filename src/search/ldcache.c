@@ -4,8 +4,7 @@
 #include <string.h>
 #include <sys/mman.h>
 
-#include "base/fds.h"
-#include "base/sys.h"
+#include "base/io.h"
 
 static const char old_magic[] = "ld.so-1.7.0";
 static const char new_magic[] = "glibc-ld.so.cache1.1";
@@ -104,15 +103,15 @@ static bool unchanged(const struct ldx_ldcache *c, const struct stat *st) {
          st->st_mtim.tv_sec == c->mtime && st->st_mtim.tv_nsec == c->mtime_nsec;
 }
 
-static void map(struct ldx_ldcache *c, int fd) {
+static void map(struct ldx_ldcache *c, struct ldx_io *io, int fd) {
   struct stat st;
-  if (ldx_sys_failed(sys_fstat(fd, &st)) || st.st_size <= 0)
+  if (ldx_sys_failed(io_fstat(io, fd, &st)) || st.st_size <= 0)
     return;
-  long m = sys_mmap(NULL, (size_t)st.st_size, PROT_READ, MAP_PRIVATE, fd, 0);
+  long m = io_mmap(io, NULL, (size_t)st.st_size, PROT_READ, MAP_PRIVATE, fd, 0);
   if (ldx_sys_failed(m))
     return;
   if (!ldx_ldcache_parse((struct ldx_span){(const uint8_t *)m, (size_t)st.st_size}, c)) {
-    sys_munmap((void *)m, (size_t)st.st_size);
+    io_munmap(io, (void *)m, (size_t)st.st_size);
     return;
   }
   c->dev = st.st_dev;
@@ -122,24 +121,24 @@ static void map(struct ldx_ldcache *c, int fd) {
   c->mtime_nsec = st.st_mtim.tv_nsec;
 }
 
-void ldx_ldcache_load(struct ldx_ldcache *c, const char *path, struct ldx_fd_batch *closing) {
+void ldx_ldcache_load(struct ldx_ldcache *c, const char *path, struct ldx_io *io, struct ldx_fd_batch *closing) {
   struct stat st;
   if (c->current)
     return;
-  if (!c->file.base || ldx_sys_failed(sys_stat(path, &st)) || !unchanged(c, &st)) {
-    ldx_ldcache_unload(c);
-    long fd = sys_open(path, O_RDONLY | O_CLOEXEC);
+  if (!c->file.base || ldx_sys_failed(io_stat(io, path, &st)) || !unchanged(c, &st)) {
+    ldx_ldcache_unload(c, io);
+    long fd = io_open(io, path, O_RDONLY | O_CLOEXEC);
     if (!ldx_sys_failed(fd)) {
-      map(c, (int)fd);
-      ldx_close_later(closing, (int)fd);
+      map(c, io, (int)fd);
+      io_close_later(io, closing, (int)fd);
     }
   }
   c->current = true;
 }
 
-void ldx_ldcache_unload(struct ldx_ldcache *c) {
+void ldx_ldcache_unload(struct ldx_ldcache *c, struct ldx_io *io) {
   if (c->file.base)
-    sys_munmap((void *)c->file.base, c->file.size);
+    io_munmap(io, (void *)c->file.base, c->file.size);
   *c = (struct ldx_ldcache){0};
 }
 

@@ -29,8 +29,9 @@ bool ldx_ldcache_parse(struct ldx_span file, struct ldx_ldcache *out);
 
 /* Maps the file unless the mapping is current; a doubted one is kept when the file has not changed. */
 struct ldx_fd_batch;
-void ldx_ldcache_load(struct ldx_ldcache *c, const char *path, struct ldx_fd_batch *closing);
-void ldx_ldcache_unload(struct ldx_ldcache *c);
+struct ldx_io;
+void ldx_ldcache_load(struct ldx_ldcache *c, const char *path, struct ldx_io *io, struct ldx_fd_batch *closing);
+void ldx_ldcache_unload(struct ldx_ldcache *c, struct ldx_io *io);
 
 /* What the CPU can do is only asked when entries differ in it. */
 typedef const struct ldx_hwcaps *ldx_hwcaps_source(void *arg);

@@ -67,22 +67,22 @@ static bool make_room(struct finding *f, size_t size) {
 }
 
 static enum verdict fatal(struct finding *f, int fd, int error, const char *text) {
-  sys_close(fd);
+  io_close(f->s->io, fd);
   ldx_fail(f->diag, LDX_DIAG_LOAD, error, f->path, "%s", text);
   return FATAL;
 }
 
 static enum verdict pass_over(struct finding *f, int fd) {
-  sys_close(fd);
+  io_close(f->s->io, fd);
   f->error = ENOENT;
   return PASSED_OVER;
 }
 
 /* Reads the first bytes; 0 or an errno value. */
-static int read_head(struct ldx_library_file *out) {
+static int read_head(struct ldx_io *io, struct ldx_library_file *out) {
   out->head_size = 0;
   while (out->head_size < sizeof(Elf64_Ehdr)) {
-    long n = sys_read(out->fd, out->head + out->head_size, sizeof out->head - out->head_size);
+    long n = io_read(io, out->fd, out->head + out->head_size, sizeof out->head - out->head_size);
     if (ldx_sys_failed(n))
       return (int)-n;
     if (n == 0)
@@ -95,17 +95,17 @@ static int read_head(struct ldx_library_file *out) {
 /* Opens f->path and looks at the header: a file for other machines is passed over, a broken one is an error. */
 static enum verdict try_file(struct finding *f) {
   struct ldx_library_file *out = f->out;
-  long fd = sys_open(f->path, O_RDONLY | O_CLOEXEC | O_NONBLOCK); /* a FIFO must not block */
+  long fd = io_open(f->s->io, f->path, O_RDONLY | O_CLOEXEC | O_NONBLOCK); /* a FIFO must not block */
   if (fd == -EMFILE && f->s->closing && f->s->closing->count) {
     ldx_close_flush(f->s->closing);
-    fd = sys_open(f->path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+    fd = io_open(f->s->io, f->path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
   }
   if (ldx_sys_failed(fd)) {
     f->error = (int)-fd;
     return PASSED_OVER;
   }
   out->fd = (int)fd;
-  int error = read_head(out);
+  int error = read_head(f->s->io, out);
   if (error)
     return fatal(f, out->fd, error, "cannot read file data");
   if (out->head_size < sizeof(Elf64_Ehdr))
@@ -123,7 +123,7 @@ static enum verdict check_preload(struct finding *f) {
   struct stat st;
   if (f->request->mode != LDX_FIND_PRELOAD || !f->s->secure)
     return OPENED;
-  if (!ldx_sys_failed(sys_fstat(f->out->fd, &st)) && (st.st_mode & S_ISUID))
+  if (!ldx_sys_failed(io_fstat(f->s->io, f->out->fd, &st)) && (st.st_mode & S_ISUID))
     return OPENED;
   return pass_over(f, f->out->fd);
 }
@@ -133,7 +133,7 @@ static uint8_t look_for_dir(struct finding *f, size_t dir_len) {
   struct stat st;
   char cut = f->path[dir_len - 1];
   f->path[dir_len - 1] = '\0';
-  long r = sys_stat(f->path, &st);
+  long r = io_stat(f->s->io, f->path, &st);
   f->path[dir_len - 1] = cut;
   if (ldx_sys_failed(r))
     f->error = (int)-r;
@@ -147,7 +147,7 @@ static enum verdict try_subfolder(struct finding *f, struct ldx_dir *d, uint32_t
   memcpy(f->path + d->len, sub->text, sub->len);
   strcpy(f->path + dir_len, f->request->name);
   ldx_trace(f->s, "  trying file=%s", f->path);
-  int missing = ldx_probe_dir(h, d, sub->group);
+  int missing = ldx_probe_dir(h, f->s->io, d, sub->group);
   if (missing) {
     f->error = missing;
     if (d->status[index] == LDX_DIR_UNKNOWN)
@@ -243,7 +243,7 @@ static enum verdict try_cache(struct finding *f) {
   if (s->inhibit_cache || (f->request->mode == LDX_FIND_PRELOAD && s->secure))
     return PASSED_OVER;
   ldx_trace(s, " search cache=%s", file);
-  ldx_ldcache_load(&s->state->cache, file, s->closing);
+  ldx_ldcache_load(&s->state->cache, file, s->io, s->closing);
   const char *path = ldx_ldcache_find(&s->state->cache, f->request->name, hwcaps_for_cache, s);
   if (!path)
     return PASSED_OVER;

@@ -7,6 +7,7 @@
 
 #include "base/diag.h"
 #include "base/fds.h"
+#include "base/io.h"
 #include "namespace/object.h"
 
 struct ldx_isa;
@@ -45,6 +46,7 @@ struct ldx_library_search {
   bool inhibit_cache;         /* --inhibit-cache */
   ldx_search_trace *trace;    /* NULL: no trace */
   void *trace_arg;
+  struct ldx_io *io;            /* NULL: plain system calls */
   struct ldx_fd_batch *closing; /* where files go that are done with; NULL: they are closed at once */
 
   struct ldx_search_state *state; /* private to search/ */

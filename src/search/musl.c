@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "base/print.h"
-#include "base/sys.h"
+#include "base/io.h"
 #include "search/dst.h"
 #include "search/state.h"
 
@@ -21,12 +21,12 @@ static size_t prefix_length(const char *interp) {
   return n ? n - 1 : 0;
 }
 
-static char *read_text(struct ldx_heap *h, int fd) {
+static char *read_text(struct ldx_library_search *s, int fd) {
   struct stat st;
-  size_t size = ldx_sys_failed(sys_fstat(fd, &st)) ? 0 : (size_t)st.st_size, done = 0;
-  char *text = ldx_heap_alloc(h, size + 1);
+  size_t size = ldx_sys_failed(io_fstat(s->io, fd, &st)) ? 0 : (size_t)st.st_size, done = 0;
+  char *text = ldx_heap_alloc(s->heap, size + 1);
   while (text && done < size) {
-    long n = sys_read(fd, text + done, size - done);
+    long n = io_read(s->io, fd, text + done, size - done);
     if (ldx_sys_failed(n) || n == 0)
       break;
     done += (size_t)n;
@@ -41,12 +41,12 @@ static const char *system_folders(struct ldx_library_search *s) {
   if (!path)
     return NULL;
   ldx_format(path, room, "%.*s" PATH_FILE, (int)n, s->musl_interp);
-  long fd = sys_open(path, O_RDONLY | O_CLOEXEC);
+  long fd = io_open(s->io, path, O_RDONLY | O_CLOEXEC);
   ldx_heap_free(s->heap, path);
   if (ldx_sys_failed(fd))
     return fd == -ENOENT ? DEFAULT_FOLDERS : "";
-  char *text = read_text(s->heap, (int)fd);
-  sys_close((int)fd);
+  char *text = read_text(s, (int)fd);
+  io_close(s->io, (int)fd);
   return text;
 }
 

@@ -234,7 +234,7 @@ static void write_cache(const char *path, const char *found) {
 
 static unsigned long calls_to_load(struct ldx_ldcache *c, const char *path) {
   unsigned long before = stub_syscalls();
-  ldx_ldcache_load(c, path, NULL);
+  ldx_ldcache_load(c, path, NULL, NULL);
   return stub_syscalls() - before;
 }
 
@@ -243,7 +243,7 @@ static void reads_the_file_once_and_notices_a_new_one(void **state) {
   assert_non_null(mkdtemp(folder));
   snprintf(path, sizeof path, "%s/cache", folder);
   struct ldx_ldcache c = {0};
-  ldx_ldcache_load(&c, path, NULL); /* no file yet */
+  ldx_ldcache_load(&c, path, NULL, NULL); /* no file yet */
   assert_null(ldx_ldcache_find(&c, "a", hwcaps, NULL));
   assert_int_equal(calls_to_load(&c, path), 0);
   write_cache(path, "/one");
@@ -256,13 +256,13 @@ static void reads_the_file_once_and_notices_a_new_one(void **state) {
   assert_string_equal(ldx_ldcache_find(&c, "a", hwcaps, NULL), "/one");
   write_cache(path, "/two");
   c.current = false;
-  ldx_ldcache_load(&c, path, NULL);
+  ldx_ldcache_load(&c, path, NULL, NULL);
   assert_string_equal(ldx_ldcache_find(&c, "a", hwcaps, NULL), "/two");
   unlink(path);
   c.current = false;
-  ldx_ldcache_load(&c, path, NULL);
+  ldx_ldcache_load(&c, path, NULL, NULL);
   assert_null(ldx_ldcache_find(&c, "a", hwcaps, NULL));
-  ldx_ldcache_unload(&c);
+  ldx_ldcache_unload(&c, NULL);
   rmdir(folder);
 }
 
