@@ -126,6 +126,12 @@ struct ldx_event {
   (LDX_EV_BIT(LDX_EV_LOAD_BEGIN) | LDX_EV_BIT(LDX_EV_LOAD_END) | LDX_EV_BIT(LDX_EV_MAPPED) |                         \
    LDX_EV_BIT(LDX_EV_RELOCATED) | LDX_EV_BIT(LDX_EV_READY) | LDX_EV_BIT(LDX_EV_UNLOADED))
 
+/* These come in great numbers: they are kept in the history only while somebody subscribes to them. */
+#define LDX_EV_FREQUENT                                                                                              \
+  (LDX_EV_BIT(LDX_EV_BIND) | LDX_EV_BIT(LDX_EV_IFUNC) | LDX_EV_BIT(LDX_EV_DLSYM) | LDX_EV_BIT(LDX_EV_TLS_BLOCK) |    \
+   LDX_EV_BIT(LDX_EV_TLS_BLOCK_GONE) | LDX_EV_BIT(LDX_EV_ALLOC) | LDX_EV_BIT(LDX_EV_REALLOC) |                       \
+   LDX_EV_BIT(LDX_EV_FREE) | LDX_EV_BIT(LDX_EV_IO))
+
 typedef void ldx_event_fn(void *ctx, const struct ldx_event *event);
 
 /* Subscribes to a set of types. The event is valid during the call; its texts stay. Several subscriptions of a tool

@@ -14,6 +14,7 @@
 #include "base/diag.h"
 #include "base/heap.h"
 #include "base/lock.h"
+#include "hooks/policy.h"
 
 struct ldx_object;
 
@@ -30,7 +31,7 @@ struct ldx_tool {
   uint32_t rank;        /* order of registration */
   uint32_t state;
   uint64_t calls, nanoseconds, watchdog; /* watchdog: nanoseconds, 0: the usual */
-  uint32_t on_fault;                     /* enum ldx_on_fault of the policy; 0: disable */
+  uint32_t on_fault;                     /* enum ldx_on_fault */
 };
 
 struct ldx_subscription {
@@ -38,8 +39,12 @@ struct ldx_subscription {
   ldx_event_fn *fn;
   void *ctx;
   struct ldx_tool *tool;
-  bool gone; /* unsubscribed: not called any more, also by those who hold an older array */
+  uint64_t gate;     /* number of its first event; LDX_REPLAYING, and the highest number left to the replay */
+  uint32_t entering; /* threads between looking at `gone` and the call */
+  bool gone;         /* unsubscribed: not called any more, also by those who hold an older array */
 };
+#define LDX_REPLAYING (UINT64_C(1) << 63)
+
 struct ldx_subscribers {
   uint32_t count;
   struct ldx_subscription *at[]; /* in tool order */
@@ -55,6 +60,12 @@ struct ldx_tool_edge {
 };
 
 struct ldx_history; /* history.h */
+struct ldx_texts;
+
+struct ldx_hooks_retired {
+  struct ldx_hooks_retired *next;
+  const void *block; /* heap */
+};
 
 struct ldx_hooks {
   uint64_t wanted;   /* event types that somebody subscribes to, or that the history keeps */
@@ -66,21 +77,46 @@ struct ldx_hooks {
   const struct ldx_subscribers *subscribers;
   const struct ldx_tool_edge *edges;
   uint32_t edge_count, registered;
-  struct ldx_history *history; /* NULL: none is kept */
+  uint32_t on_conflict;              /* enum ldx_on_conflict; 0: chain */
+  struct ldx_history *history;       /* NULL: none is kept */
+  struct ldx_texts *texts;           /* kept ones; NULL: none yet */
+  struct ldx_hooks_retired *retired; /* replaced: to be freed when no reader is left */
   ldx_id last_id;
 };
 
 /* tools.c: sorts by before/after/provides, the policy's edges, priority (higher first), registration. False with the
- * message in *d: a circle (its edges are named, with who wants each), a conflict, two tools of one name. */
+ * message in *d, and all is as it was: a circle (its edges are named, with who wants each), a conflict, two tools of
+ * one name. */
 bool ldx_hooks_add_tool(struct ldx_hooks *h, struct ldx_tool *tool, struct ldx_diag *d);
-/* Same, when all are known: start-up adds tools first, and orders them once. */
+/* Once more, when edges have come. */
 bool ldx_hooks_sort(struct ldx_hooks *h, struct ldx_diag *d);
+/* Takes away all that the tool has asked for. It keeps its place. */
 void ldx_hooks_disable(struct ldx_hooks *h, struct ldx_tool *tool);
 /* Recomputes wanted, steered, steers_binds. */
 void ldx_hooks_refresh(struct ldx_hooks *h);
 
-/* events.c */
-bool ldx_hooks_subscribe(struct ldx_hooks *h, struct ldx_tool *tool, uint64_t types, ldx_event_fn *fn, void *ctx);
-bool ldx_hooks_unsubscribe(struct ldx_hooks *h, struct ldx_tool *tool, ldx_event_fn *fn, void *ctx);
+/* Puts a replaced block on the list, under the lock. */
+void ldx_hooks_retire(struct ldx_hooks *h, const void *block);
+/* Takes the list; its nodes and blocks are the caller's. */
+struct ldx_hooks_retired *ldx_hooks_take_retired(struct ldx_hooks *h);
+
+/* events.c. With `replay` the subscription is told nothing until the gate is opened (ldx_gate_open). NULL: no memory.
+ */
+struct ldx_subscription *ldx_hooks_subscribe(struct ldx_hooks *h, struct ldx_tool *tool, uint64_t types,
+                                             ldx_event_fn *fn, void *ctx, bool replay);
+/* Takes it out, unless it is gone already. It is freed when no reader is left. */
+struct ldx_subscription *ldx_hooks_find_subscription(struct ldx_hooks *h, const struct ldx_tool *tool,
+                                                     ldx_event_fn *fn, const void *ctx);
+void ldx_hooks_unsubscribe(struct ldx_hooks *h, struct ldx_subscription *s);
+void ldx_hooks_unsubscribe_all(struct ldx_hooks *h, const struct ldx_tool *tool);
+/* In the order of the tools, as it is now. */
+void ldx_hooks_sort_subscribers(struct ldx_hooks *h);
+/* Whether the subscription is told event `seq` as it happens. What it is not told before the gate is open, the replay
+ * has to tell. */
+bool ldx_gate_passes(struct ldx_subscription *s, uint64_t seq);
+/* Number of the last event that is the replay's at least; `told`: of the last event that was numbered. */
+uint64_t ldx_gate_end(const struct ldx_subscription *s, uint64_t told);
+/* All up to `end` are told: opens the gate. False: there are more. */
+bool ldx_gate_open(struct ldx_subscription *s, uint64_t end);
 
 #endif

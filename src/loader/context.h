@@ -132,6 +132,7 @@ struct ldx_process {
   struct ldx_tls tls;
   struct ldx_library_search search;
   struct ldx_hooks hooks;
+  struct ldx_guard *guard; /* guard.c; NULL: no tool was called yet */
   struct ldx_fd_batch closing;
   struct ldx_io io;
 

@@ -53,6 +53,14 @@ static const struct {
   const void *function;
 } own[] = {
     {"dl_iterate_ns_phdr", ldx_dl_iterate_ns_phdr},
+    {"ldx_event_name", ldx_event_name},
+    {"ldx_history", ldx_history},
+    {"ldx_history_lost", ldx_history_lost},
+    {"ldx_subscribe", ldx_subscribe},
+    {"ldx_symbols_changed", ldx_symbols_changed},
+    {"ldx_tool_disable", ldx_tool_disable},
+    {"ldx_tool_log", ldx_tool_log},
+    {"ldx_unsubscribe", ldx_unsubscribe},
 };
 
 uintptr_t ldx_own_function(const char *name) {
