@@ -13,7 +13,9 @@
 #include "libc/musl/musl.h"
 #include "loader/exe.h"
 #include "loader/start.h"
+#include "loader/watch.h"
 #include "namespace/object.h"
+#include "search/guide.h"
 #include "search/library.h"
 #include "search/symbol.h"
 #include "tls/tls.h"
@@ -61,6 +63,12 @@ struct ldx_args {
   struct ldx_auxv auxv;
 };
 
+/* An option's arguments, in the order given. */
+struct ldx_words {
+  const char **at;
+  size_t count, room;
+};
+
 struct ldx_options {
   enum ldx_mode mode;
   bool command; /* started as `ldx PROGRAM`, not as PT_INTERP */
@@ -74,7 +82,12 @@ struct ldx_options {
   int debug_fd;
   const char *share;    /* patterns of libraries that all namespaces have in common */
   const char *tunables; /* GLIBC_TUNABLES */
-  size_t static_tls;    /* bytes for libraries that come when threads are there; 0: the usual */
+  bool follow;     /* programs that are started stay under ldx */
+  bool followed;   /* this one is such a program */
+  struct ldx_words passed_on; /* options that these get too */
+  struct ldx_words tools;
+  const char *tools_env; /* LDX_TOOLS */
+  size_t static_tls;     /* bytes for libraries that come when threads are there; 0: the usual */
 };
 
 struct ldx_index_entry {
@@ -117,6 +130,13 @@ struct ldx_statistics {
   uint64_t start, begin_load, end_load, begin_reloc, end_reloc, end; /* cycles */
 };
 
+/* journal.h */
+struct ldx_journal {
+  bool on;
+  struct ldx_decision *first, *last, *current;
+  uint32_t count;
+};
+
 struct ldx_process {
   struct ldx_r_debug r_debug; /* of the base namespace; first, so that it is easy to find */
   uint64_t early_tcb[8];      /* thread control block until the program's own exists */
@@ -133,6 +153,11 @@ struct ldx_process {
   struct ldx_library_search search;
   struct ldx_hooks hooks;
   struct ldx_guard *guard; /* guard.c; NULL: no tool was called yet */
+  const struct ldx_policy *policy; /* NULL: none */
+  const char *search_tool;         /* the one tool that may replace searches; NULL: all may */
+  const struct ldx_load *loading;  /* the innermost load whose references are being bound, where tools steer that */
+  struct ldx_journal journal;
+  struct ldx_guide guide; /* steer.c; search.guide points here while it is wanted */
   struct ldx_fd_batch closing;
   struct ldx_io io;
 
@@ -155,6 +180,7 @@ struct ldx_process {
   bool starting;                                  /* the program's own objects are being loaded: they stay for good */
   uintptr_t heap_break;                           /* stack.c */
   char ***environ;          /* libc's variable, or the program's copy of it; NULL: not looked for yet */
+  bool prepared;            /* libc was made ready for tools, before the program's libraries */
   bool entering;            /* the program's own constructors run */
   const char *program_path; /* file of the program, as it was named */
   const char *command_path; /* file of ldx (command mode) */
@@ -162,7 +188,8 @@ struct ldx_process {
   const char *guest_interp; /* the interpreter that belongs to the program's libc */
   const char *exe_path;     /* what /proc/self/exe should name (command mode) */
   uintptr_t exe_real[LDX_EXE_WRAPPERS];
-  uintptr_t create_thread; /* libc's own pthread_create */
+  uintptr_t create_thread, create_c11; /* libc's own pthread_create, thrd_create */
+  struct ldx_watches watches;
   bool threaded;           /* the program has made a thread */
   struct ldx_catcher *startup_catcher;
   struct ldx_error_state startup_error; /* of threads without a record */

@@ -3,6 +3,7 @@
 #include <errno.h>
 
 #include "loader/namespaces.h"
+#include "loader/steer.h"
 
 /* The breadth-first list while it grows. An object's `visit` tells how far it has come. */
 enum { ON_LIST = 1, WALKED, PLACED };
@@ -172,6 +173,8 @@ bool ldx_load_dependencies(struct ldx_load *l, struct ldx_object *root, struct l
   ok = ok && walk(&c);
   c.behind_proxies = true;
   ok = ok && walk(&c);
+  if (ok && ldx_self.hooks.steered)
+    ok = ldx_steer_scope(l, c.list.at, c.list.count);
   if (ok)
     ok = (root->searchlist.list = search_list(&c.list)) || out_of_memory(l);
   for (uint32_t i = 0; i < c.list.count; i++)

@@ -8,6 +8,7 @@
 #include "base/sys.h"
 #include "loader/error.h"
 #include "loader/namespaces.h"
+#include "loader/tools.h"
 #include "loader/trace.h"
 #include "loader/unload.h"
 
@@ -142,6 +143,16 @@ static struct ldx_object *open_named(struct request *r, struct ldx_diag *d) {
   if (fresh)
     trace_opened(o);
   return o;
+}
+
+struct ldx_object *ldx_open_isolated(const char *name, struct ldx_diag *d) {
+  struct request r = {.name = name, .mode = RTLD_NOW | LDX_RTLD_ISOLATE, .id = LM_ID_NEWLM};
+  ldx_rlock_enter(&ldx_self.lock);
+  r.ns = target(&r, d);
+  if (r.ns)
+    r.ns->of_tool = true;
+  ldx_rlock_leave(&ldx_self.lock);
+  return r.ns ? open_named(&r, d) : NULL;
 }
 
 static struct ldx_object *open_first(struct ldx_namespace *ns) {

@@ -5,6 +5,7 @@
 
 #include "base/sys.h"
 #include "loader/load.h"
+#include "loader/tell_process.h"
 
 /* Whoever is not this thread is not there any more. */
 static void drop_visits(struct ldx_visit **list, uintptr_t self) {
@@ -140,9 +141,7 @@ static void before_fork(void) {
   ldx_self.heap_held = ldx_heap_hold(&ldx_self.heap);
 }
 
-static void after_fork(void) {
-  if (!has_threads())
-    return;
+static void release(void) {
   if (ldx_self.heap_held)
     ldx_heap_release(&ldx_self.heap);
   if (has_providers())
@@ -153,9 +152,13 @@ static void after_fork(void) {
   ldx_rlock_leave(&ldx_self.lock);
 }
 
-static void after_fork_in_child(void) {
-  if (!has_threads())
-    return;
+static void after_fork(void) {
+  if (has_threads())
+    release();
+  ldx_tell_fork();
+}
+
+static void settle_child(void) {
   ldx_rlock_inherit(&ldx_self.lock);
   ldx_rlock_inherit(&ldx_self.tls.lock);
   for (struct ldx_namespace *ns = &ldx_self.base; ns; ns = ns->next)
@@ -168,7 +171,13 @@ static void after_fork_in_child(void) {
     ldx_heap_after_fork(&ldx_self.heap);
   forget_work(ldx_thread_pointer());
   forget_readers(ldx_thread_pointer());
-  after_fork();
+  release();
+}
+
+static void after_fork_in_child(void) {
+  if (has_threads())
+    settle_child();
+  ldx_tell_child();
 }
 
 /* The first to be called are the last before fork and the first after it: no handler of the program runs meanwhile.

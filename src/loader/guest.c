@@ -35,6 +35,14 @@ static bool choose_libc(struct ldx_load *l) {
   return true;
 }
 
+/* Tools run on the loader that the program's libc will want. */
+static bool choose_early(struct ldx_load *l) {
+  ldx_self.support = l->root;
+  if (glibc_choose_loader(&ldx_self.glibc, l->root) && glibc_catches_errors(&ldx_self.glibc))
+    return true;
+  return ldx_fail(l->diag, LDX_DIAG_LOAD, 0, ldx_display_name(l->root), "no tools can be used with this glibc");
+}
+
 /* glibc's formula: room for 4 namespaces' libraries, and 512 bytes for optimisation. */
 static size_t surplus(void) {
   uint64_t optional = ldx_tunable_number("glibc.rtld.optional_static_tls", 512);
@@ -42,13 +50,30 @@ static size_t surplus(void) {
   return (nns - 1) * 192 + 144 + nns * 144 + optional - 144;
 }
 
+/* Tools have taken their places; the program's own is where its linker counts on it. */
+static bool place_late(struct ldx_load *l) {
+  for (uint32_t i = 0; i < l->fresh.count; i++) {
+    struct ldx_object *o = l->fresh.at[i];
+    if (!o->tls.memsz || o->faked)
+      continue;
+    if (!o->tls.offset && !ldx_tls_make_static(&ldx_self.tls, o))
+      return ldx_fail(l->diag, LDX_DIAG_LOAD, 0, ldx_display_name(o), "cannot allocate memory in static TLS block");
+    if (!ldx_list_add(&ldx_self.heap, &l->statics, o))
+      return ldx_fail(l->diag, LDX_DIAG_LOAD, ENOMEM, ldx_display_name(o), "cannot allocate memory");
+  }
+  ldx_tls_keep_static(&ldx_self.tls);
+  return true;
+}
+
 bool ldx_place_startup(struct ldx_load *l) {
-  if (ldx_listing())
+  if (ldx_listing() && !l->early)
     ldx_list_objects(l);
   if (ldx_self.musl.active)
     return ldx_musl_place(l);
-  if (!choose_libc(l))
+  if (!(l->early ? choose_early(l) : choose_libc(l)))
     return false;
+  if (ldx_self.prepared)
+    return place_late(l);
   ldx_self.tls.surplus = surplus();
   ldx_tls_layout(&ldx_self.tls, ldx_self.glibc.profile ? glibc_tcb_size(&ldx_self.glibc) : TCB_SIZE_WITHOUT_LIBC,
                  TCB_ALIGN);
@@ -150,12 +175,28 @@ static void redirect(void) {
   glibc_redirect(&ldx_self.glibc, &services);
 }
 
+static bool prepare_late(struct ldx_load *l) {
+  bool exec_stack;
+  if (!stack_permissions(l, &exec_stack))
+    return false;
+  if (exec_stack)
+    glibc_set_stack_flags(&ldx_self.glibc, true);
+  glibc_sync_namespace(&ldx_self.glibc, l->ns);
+  for (uint32_t i = 0; i < l->statics.count; i++) /* resolvers may use it; it is complete at COMMIT */
+    ldx_tls_init_static(&ldx_self.tls, l->statics.at[i]);
+  return true;
+}
+
 /* Before the other objects are relocated: COPY takes some of these variables' values. */
 bool ldx_prepare_libc(struct ldx_load *l) {
-  bool exec_stack;
+  bool exec_stack = false;
   if (ldx_self.musl.active) /* it will start itself */
     return true;
-  if (!stack_permissions(l, &exec_stack) || (ldx_self.support && !ldx_relocate_object(l, ldx_self.support)))
+  if (ldx_self.prepared)
+    return prepare_late(l);
+  if (!l->early && !stack_permissions(l, &exec_stack))
+    return false;
+  if (ldx_self.support && !ldx_relocate_object(l, ldx_self.support))
     return false;
   char *tcb = new_main_thread();
   if (!tcb)
@@ -175,12 +216,14 @@ bool ldx_prepare_libc(struct ldx_load *l) {
 
 /* What had to wait for the resolvers. */
 bool ldx_settle_libc(struct ldx_load *l) {
-  (void)l;
   if (ldx_self.musl.active)
     return true;
-  if (ldx_self.glibc.profile)
+  if (ldx_self.glibc.profile && !ldx_self.prepared)
     glibc_settle(&ldx_self.glibc, ldx_self.args.auxv.minsigstksz);
-  ldx_choose_tls_memory();
+  if (!l->early)
+    ldx_choose_tls_memory();
+  if (ldx_self.prepared)
+    return true;
   /* Images may hold pointers that only now have their values. */
   return ldx_tls_init_thread(&ldx_self.tls, (void *)ldx_thread_pointer());
 }

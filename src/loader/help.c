@@ -35,6 +35,8 @@ static const char usage[] =
     "  --static-tls BYTES    room in each thread's stack for libraries that want static TLS and are loaded when "
     "threads\n"
     "                        are there already (LDX_STATIC_TLS; usually 65536, less where stacks are small)\n"
+    "  --follow              programs that PROGRAM becomes or starts run under ldx, with the same tools (LDX_FOLLOW)\n"
+    "  --followed            ldx itself says so to these, and they to their tools\n"
     "  --strict              refuse a program whose C library is not known to ldx, instead of handing it over to "
     "the\n"
     "                        loader that it names\n"

@@ -2,12 +2,13 @@
  * and run without the writer lock: other threads load meanwhile, and wait only for what they need themselves. */
 #include "base/sys.h"
 #include "base/valgrind.h"
+#include "loader/tell_thread.h"
 #include "loader/musl.h"
 
 typedef void init_function(int argc, char **argv, char **envp);
 
 /* What the program has made of its environment: libc's variable, or the program's copy of it. */
-static char **environment(void) {
+char **ldx_environment(void) {
   if (ldx_self.entering)
     return ldx_self.args.envp;
   char ***known = __atomic_load_n(&ldx_self.environ, __ATOMIC_RELAXED);
@@ -39,7 +40,7 @@ static void run_functions(const struct ldx_object *o) {
     ldx_debug("\ncalling init: %s\n", ldx_display_name(o));
   if (!o->dyn.init && !o->dyn.init_array.count)
     return;
-  char **envp = environment();
+  char **envp = ldx_environment();
   if (o->dyn.init)
     call(o->map.l_addr + o->dyn.init, envp);
   run_array(&o->dyn.init_array, envp);
@@ -170,7 +171,7 @@ static void run_preinit(struct ldx_object *program) {
     return;
   if (ldx_tracing(LDX_DEBUG_IMPCALLS))
     ldx_debug("\ncalling preinit: %s\n", ldx_display_name(program));
-  run_array(&program->dyn.preinit_array, environment());
+  run_array(&program->dyn.preinit_array, ldx_environment());
 }
 
 /* DF_1_INITFIRST is for one: the last that was loaded. */
@@ -265,6 +266,7 @@ static void finish_namespace(struct ldx_namespace *ns) {
 /* At exit: called by libc (it got this function's address in %rdx at the program's entry). The youngest namespace
  * goes first. A namespace that comes meanwhile is not waited for. */
 void ldx_fini_all(void) {
+  ldx_tell_last_thread();
   for (struct ldx_namespace *ns = ldx_self.base.next; ns; ns = ns->next)
     finish_namespace(ns);
   finish_namespace(&ldx_self.base);

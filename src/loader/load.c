@@ -6,6 +6,8 @@
 #include "loader/error.h"
 #include "loader/musl.h"
 #include "loader/namespaces.h"
+#include "loader/steer.h"
+#include "loader/tell_thread.h"
 #include "loader/trace.h"
 #include "namespace/names.h"
 #include "loader/unload.h"
@@ -28,6 +30,8 @@ static bool order(struct ldx_load *l) {
       return out_of_memory(l);
   if (!ldx_sort_objects(sorted.at, sorted.count, true, false))
     return out_of_memory(l);
+  if (ldx_self.hooks.steered && !ldx_steer_init(l, sorted.at, sorted.count))
+    return false;
   struct ldx_object **old = o->at;
   __atomic_store_n(&o->at, sorted.at, __ATOMIC_RELEASE);
   __atomic_store_n(&o->count, sorted.count, __ATOMIC_RELEASE);
@@ -139,7 +143,7 @@ static bool commit(struct ldx_load *l) {
   }
   if (l->tls_added)
     ldx_tls_publish(&ldx_self.tls);
-  for (uint32_t i = 0; !l->startup && i < l->statics.count; i++)
+  for (uint32_t i = 0; (!l->startup || ldx_self.prepared) && i < l->statics.count; i++)
     ldx_tls_init_static(&ldx_self.tls, l->statics.at[i]);
   glibc_set_tls(&ldx_self.glibc, &ldx_self.tls);
   for (uint32_t i = 0; i < l->fresh.count; i++)
@@ -149,6 +153,7 @@ static bool commit(struct ldx_load *l) {
     l->ns->program = l->root;
   l->ns->debug->r_map = l->ns->first_real;
   glibc_sync_namespace(&ldx_self.glibc, l->ns);
+  ldx_tell_modules(l);
   return true;
 }
 
@@ -212,7 +217,7 @@ bool ldx_run_load(struct ldx_load *l, bool (*discover)(struct ldx_load *)) {
   bool ok = discover(l);
   ldx_close_flush(&ldx_self.closing);
   for (size_t i = 0; ok && i < LDX_COUNT(stages); i++)
-    if (!stages[i].startup_only || l->startup)
+    if (!stages[i].startup_only || l->startup || l->early)
       ok = stages[i].run(l);
   if (!ok && !l->startup)
     ldx_load_discard(l);

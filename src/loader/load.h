@@ -40,8 +40,9 @@ struct ldx_load {
   struct ldx_namespace *ns;
   struct ldx_diag *diag;
   struct ldx_object *root;
-  struct ldx_object_list fresh;   /* objects of this load, in load order */
-  uint32_t preloads;              /* of a program: they stand behind it in its scope */
+  struct ldx_object *spare;     /* mapped before, for tools: takes its place in the load when somebody asks for it */
+  struct ldx_object_list fresh; /* objects of this load, in load order */
+  uint32_t preloads;            /* of a program: they stand behind it in its scope */
   struct ldx_object_list statics; /* got static TLS in this load */
   struct ldx_object_list shared;  /* roots that this load brought into the base namespace */
   struct ldx_fixups fixups;
@@ -51,6 +52,7 @@ struct ldx_load {
   bool first_global; /* the root's search list becomes the namespace's global scope */
   enum ldx_find_mode find_mode;
   bool startup, lazy, tls_added;
+  bool early; /* of the guest's loader, so that tools can run before the program's libraries are looked for */
   bool versions_missing;
   bool not_found; /* the last object that could not be had: nowhere, not damaged */
 };
@@ -58,6 +60,8 @@ struct ldx_load {
 /* open.c: the object that `name` means to `loader`; loads it when it is not there. NULL: see diag. */
 struct ldx_object *ldx_load_object(struct ldx_load *l, const char *name, struct ldx_object *loader, int mode);
 struct ldx_object *ldx_find_loaded(struct ldx_load *l, const char *name);
+/* Puts what was mapped before at the end of the load's objects. */
+struct ldx_object *ldx_take_spare(struct ldx_load *l);
 struct ldx_object *ldx_find_file(struct ldx_load *l, const struct stat *st);
 /* Takes a mapped object into the load. */
 bool ldx_enter_load(struct ldx_load *l, struct ldx_object *o, const char *name, struct ldx_object *loader);
@@ -129,7 +133,8 @@ bool ldx_is_guest_library(const struct ldx_object *o);
 /* A function that ldx itself offers to programs (include/ldx); 0: none of that name. */
 uintptr_t ldx_own_function(const char *name);
 
-/* guest.c: the stages that only start-up has: static TLS, the guest libc's state. */
+/* guest.c: the stages that only start-up has: static TLS, the guest libc's state. With tools they are passed twice:
+ * for the guest's loader alone (early), then for the program. */
 bool ldx_place_startup(struct ldx_load *l);
 bool ldx_prepare_libc(struct ldx_load *l);
 bool ldx_settle_libc(struct ldx_load *l);
@@ -141,6 +146,8 @@ bool ldx_extend_stacks(struct ldx_load *l);
 void ldx_run_constructors(struct ldx_object *root, bool fresh);
 void ldx_run_destructors(struct ldx_object *o);
 void ldx_fini_all(void);
+/* What the program has made of its environment. */
+char **ldx_environment(void);
 
 /* fork.c: the child of fork has one thread */
 void ldx_watch_forks(void);

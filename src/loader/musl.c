@@ -7,6 +7,7 @@
 #include "loader/error.h"
 #include "loader/guest.h"
 #include "loader/stack.h"
+#include "loader/tell_thread.h"
 
 /* The last words of the static block, in every thread: the DTV's address, and a mark by which a static block of ldx's
  * is known. */
@@ -159,6 +160,7 @@ static void collect(struct exports *e, const struct elf_relas *t) {
 
 static void construct(void) {
   struct ldx_object *program = ldx_self.base.program;
+  ldx_tell_main_thread();
   ldx_self.entering = true;
   ldx_run_constructors(program, true);
   ldx_self.entering = false;

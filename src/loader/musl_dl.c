@@ -7,6 +7,7 @@
 #include "loader/dl.h"
 #include "loader/error.h"
 #include "loader/musl.h"
+#include "loader/tell_thread.h"
 #include "loader/threads.h"
 
 static void complain(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
@@ -100,13 +101,22 @@ static int musl_dlinfo(void *handle, int request, void *result) {
 /* Before there is another thread ldx has to know which process this is. */
 static int create_pthread(void *thread, const void *attr, void *(*start)(void *), void *arg) {
   ldx_watch_forks();
-  return ((int (*)(void *, const void *, void *(*)(void *), void *))ldx_self.musl.create_pthread)(thread, attr, start,
-                                                                                                  arg);
+  ldx_watch_start(&start, &arg);
+  int r = ((int (*)(void *, const void *, void *(*)(void *), void *))ldx_self.musl.create_pthread)(thread, attr,
+                                                                                                   start, arg);
+  if (r)
+    ldx_forget_start(start, arg);
+  return r;
 }
 
 static int create_c11(void *thread, int (*start)(void *), void *arg) {
+  void *(*routine)(void *) = (void *(*)(void *))(uintptr_t)start;
   ldx_watch_forks();
-  return ((int (*)(void *, int (*)(void *), void *))ldx_self.musl.create_c11)(thread, start, arg);
+  ldx_watch_start(&routine, &arg);
+  int r = ((int (*)(void *, void *, void *))ldx_self.musl.create_c11)(thread, routine, arg);
+  if (r)
+    ldx_forget_start(routine, arg);
+  return r;
 }
 
 /* Modules never go, and those of start-up are static. */

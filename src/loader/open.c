@@ -4,7 +4,9 @@
 #include <string.h>
 
 #include "base/sys.h"
+#include "loader/journal.h"
 #include "loader/namespaces.h"
+#include "loader/steer.h"
 #include "loader/trace.h"
 #include "namespace/names.h"
 
@@ -55,12 +57,20 @@ static struct ldx_object *match(struct ldx_namespace *ns, const char *name) {
   return found;
 }
 
+struct ldx_object *ldx_take_spare(struct ldx_load *l) {
+  struct ldx_object *o = l->spare;
+  l->spare = NULL;
+  if (!ldx_list_add(&ldx_self.heap, &l->fresh, o))
+    ldx_die_text("%s: cannot allocate memory", ldx_self.program_name);
+  return o;
+}
+
 struct ldx_object *ldx_find_loaded(struct ldx_load *l, const char *name) {
   struct ldx_object *o = match(l->ns, name);
   for (uint32_t i = 0; !o && i < l->fresh.count; i++)
     if (matches(l->fresh.at[i], name))
       o = l->fresh.at[i];
-  return o;
+  return !o && l->spare && matches(l->spare, name) ? ldx_take_spare(l) : o;
 }
 
 static bool same_file(const struct ldx_object *o, const struct stat *st) {
@@ -90,7 +100,7 @@ struct ldx_object *ldx_find_file(struct ldx_load *l, const struct stat *st) {
   for (uint32_t i = 0; !o && i < l->fresh.count; i++)
     if (same_file(l->fresh.at[i], st))
       o = l->fresh.at[i];
-  return o;
+  return !o && l->spare && same_file(l->spare, st) ? ldx_take_spare(l) : o;
 }
 
 bool ldx_enter_load(struct ldx_load *l, struct ldx_object *o, const char *name, struct ldx_object *loader) {
@@ -116,6 +126,8 @@ static struct ldx_object *map_found(struct ldx_load *l, struct ldx_library_file 
     return NULL;
   }
   struct ldx_object *o = ldx_find_file(l, &st);
+  if (o && ldx_self.journal.on)
+    ldx_journal_step(&(struct ldx_step){.kind = LDX_STEP_KNOWN, .to = o->map.l_name, .why = "by its file"});
   if (o) {
     if (ldx_object_add_name(&ldx_self.heap, o, name) && !o->pending)
       ldx_names_add_name(l->ns, &ldx_self.heap, o, name);
@@ -145,7 +157,9 @@ static struct ldx_object *map_found(struct ldx_load *l, struct ldx_library_file 
 /* The file, under the name that was asked for. */
 static bool find(struct ldx_load *l, const char *name, struct ldx_object *loader, struct ldx_library_file *f) {
   const char *meant = ldx_follow_exe(name);
-  struct ldx_find_request request = {meant, loader, ldx_self.base.program, l->ns->id, l->find_mode};
+  struct ldx_find_request request = {meant, loader, ldx_self.base.program, l->ns->id, l->find_mode, 0};
+  if (ldx_self.search.guide)
+    request.origin = ldx_origin_of(l);
   enum ldx_find_result found = ldx_find(&ldx_self.search, &request, f, l->diag);
   char *asked = found == LDX_FOUND && meant != name ? ldx_strdup(&ldx_self.heap, name) : NULL;
   if (asked) {
@@ -156,23 +170,63 @@ static bool find(struct ldx_load *l, const char *name, struct ldx_object *loader
   return found == LDX_FOUND;
 }
 
-struct ldx_object *ldx_load_object(struct ldx_load *l, const char *name, struct ldx_object *loader, int mode) {
+static struct ldx_object *known(const char *by, struct ldx_object *o) {
+  if (o && ldx_self.journal.on)
+    ldx_journal_step(&(struct ldx_step){.kind = LDX_STEP_KNOWN, .to = o->map.l_name, .why = by});
+  return o;
+}
+
+static char *folder_of(const char *path) {
+  const char *slash = strrchr(path, '/');
+  return slash ? ldx_strndup(&ldx_self.heap, path, slash == path ? 1 : (size_t)(slash - path)) : NULL;
+}
+
+static struct ldx_object *open_found(struct ldx_load *l, const char *name, struct ldx_object *loader, int mode) {
+  struct ldx_library_file f;
+  if (!find(l, name, loader, &f))
+    return NULL;
+  struct ldx_object *o = map_found(l, &f, name, loader, mode);
+  if (o && o->pending && !o->reason && ldx_self.journal.on)
+    o->reason = ldx_reason_text(&f);
+  if (o && o->pending && f.asked && ldx_self.search.keep_origin && !o->origin)
+    o->origin = folder_of(f.asked);
+  ldx_close_later(&ldx_self.closing, f.fd);
+  ldx_delete(f.asked);
+  ldx_delete(f.path);
+  return o;
+}
+
+static struct ldx_object *load_object(struct ldx_load *l, const char *name, struct ldx_object *loader, int mode) {
   if (ldx_self.musl.active && musl_is_own_name(name))
     name = ldx_self.guest_interp;
-  struct ldx_object *o = ldx_find_loaded(l, name);
+  struct ldx_object *o = known("by its name", ldx_find_loaded(l, name));
   if (o)
     return ldx_check_demotion(l, o) ? o : NULL;
-  o = mode & RTLD_NOLOAD ? NULL : ldx_share_named(l, name);
+  o = mode & RTLD_NOLOAD ? NULL : known("shared with the base namespace", ldx_share_named(l, name));
   if (o || ldx_failed(l->diag))
     return o;
   if (loader && ldx_tracing(LDX_DEBUG_FILES))
     ldx_debug("\nfile=%s [%ld];  %s by %s [%ld]", name, l->ns->id, l->root ? "needed" : "dynamically loaded",
               ldx_display_name(loader), loader->ns->id);
-  struct ldx_library_file f;
-  if (!find(l, name, loader, &f))
-    return NULL;
-  o = map_found(l, &f, name, loader, mode);
-  io_close_later(&ldx_self.io, &ldx_self.closing, f.fd);
-  ldx_delete(f.path);
+  return open_found(l, name, loader, mode);
+}
+
+/* The same where tools have a say, or somebody keeps a journal. */
+static __attribute__((noinline)) struct ldx_object *load_guided(struct ldx_load *l, const char *name,
+                                                                struct ldx_object *loader, int mode) {
+  struct ldx_decision *d = ldx_journal_begin(l, name, loader);
+  char *made = NULL;
+  const char *meant = ldx_steer_name(l, name, loader, &made);
+  struct ldx_object *o = meant ? load_object(l, meant, loader, mode) : NULL;
+  if (o && made && !ldx_object_add_name(&ldx_self.heap, o, name))
+    o = NULL;
+  ldx_journal_end(d, o, l->diag);
+  ldx_delete(made);
   return o;
+}
+
+struct ldx_object *ldx_load_object(struct ldx_load *l, const char *name, struct ldx_object *loader, int mode) {
+  if (__builtin_expect(!ldx_self.search.guide, 1))
+    return load_object(l, name, loader, mode);
+  return load_guided(l, name, loader, mode);
 }

@@ -133,6 +133,8 @@ void ldx_read_environment(struct ldx_args *a, struct ldx_options *o, struct ldx_
   const char *mask = ldx_getenv(a, "LD_HWCAP_MASK"), *static_tls = ldx_getenv(a, "LDX_STATIC_TLS");
   o->share = a->auxv.secure ? NULL : ldx_getenv(a, "LDX_SHARE");
   o->static_tls = static_tls && !a->auxv.secure ? read_number(static_tls) : 0;
+  o->follow = !a->auxv.secure && set_and_not_empty(a, "LDX_FOLLOW");
+  o->tools_env = a->auxv.secure ? NULL : ldx_getenv(a, "LDX_TOOLS");
   s->hwcap_mask_set = mask;
   s->hwcap_mask = mask ? read_number(mask) : 0;
   read_debug(a, o);
@@ -143,18 +145,34 @@ void ldx_read_environment(struct ldx_args *a, struct ldx_options *o, struct ldx_
 
 struct option {
   const char *name;
-  const char **value; /* takes an argument */
+  const char **value;      /* takes an argument */
+  struct ldx_words *words; /* takes one each time it is given */
   bool *flag;
   int mode; /* what is to be done instead of running the program */
+  bool passed_on; /* to programs that are followed */
 };
+
+void ldx_add_word(struct ldx_words *w, const char *text) {
+  if (w->count == w->room && !ldx_heap_grow(&ldx_self.heap, (void **)&w->at, &w->room, sizeof *w->at, 8))
+    ldx_die_text("cannot allocate memory");
+  w->at[w->count++] = text;
+}
+
+static void take_value(const struct option *op, const char *value) {
+  if (op->value)
+    *op->value = value;
+  else
+    ldx_add_word(op->words, value);
+}
 
 /* "--name VALUE" or "--name=VALUE"; returns how many words were used, 0: not this option. */
 static int match(const struct option *op, char **argv, struct ldx_options *o) {
   size_t n = strlen(op->name);
   if (strncmp(argv[0], op->name, n))
     return 0;
-  if (op->value && argv[0][n] == '=') {
-    *op->value = argv[0] + n + 1;
+  bool takes_value = op->value || op->words;
+  if (takes_value && argv[0][n] == '=') {
+    take_value(op, argv[0] + n + 1);
     return 1;
   }
   if (argv[0][n])
@@ -163,11 +181,11 @@ static int match(const struct option *op, char **argv, struct ldx_options *o) {
     *op->flag = true;
   if (op->mode)
     o->mode = (enum ldx_mode)op->mode;
-  if (!op->value)
+  if (!takes_value)
     return 1;
   if (!argv[1])
     ldx_die_text("option '%s' needs an argument; see ldx --help", op->name);
-  *op->value = argv[1];
+  take_value(op, argv[1]);
   return 2;
 }
 
@@ -175,23 +193,26 @@ int ldx_read_arguments(struct ldx_args *a, struct ldx_options *o, struct ldx_lib
   bool help = false, version = false, diagnostics = false;
   const char *path = NULL, *audit = NULL, *static_tls = NULL;
   const struct option options[] = {
-      {"--list", NULL, NULL, LDX_LIST},
-      {"--verify", NULL, NULL, LDX_VERIFY},
-      {"--inhibit-cache", NULL, &s->inhibit_cache, 0},
-      {"--library-path", &path, NULL, 0},
-      {"--glibc-hwcaps-prepend", &s->hwcaps_prepend, NULL, 0},
-      {"--glibc-hwcaps-mask", &s->hwcaps_mask, NULL, 0},
-      {"--inhibit-rpath", &s->inhibit_rpath, NULL, 0},
-      {"--audit", &audit, NULL, 0},
-      {"--preload", &o->preload_option, NULL, 0},
-      {"--argv0", &o->argv0, NULL, 0},
-      {"--share", &o->share, NULL, 0},
-      {"--static-tls", &static_tls, NULL, 0},
-      {"--strict", NULL, &o->strict, 0},
-      {"--list-tunables", NULL, NULL, LDX_TUNABLES},
-      {"--list-diagnostics", NULL, &diagnostics, 0},
-      {"--help", NULL, &help, 0},
-      {"--version", NULL, &version, 0},
+      {.name = "--list", .mode = LDX_LIST},
+      {.name = "--verify", .mode = LDX_VERIFY},
+      {.name = "--inhibit-cache", .flag = &s->inhibit_cache},
+      {.name = "--library-path", .value = &path},
+      {.name = "--glibc-hwcaps-prepend", .value = &s->hwcaps_prepend},
+      {.name = "--glibc-hwcaps-mask", .value = &s->hwcaps_mask},
+      {.name = "--inhibit-rpath", .value = &s->inhibit_rpath},
+      {.name = "--audit", .value = &audit},
+      {.name = "--preload", .value = &o->preload_option},
+      {.name = "--argv0", .value = &o->argv0},
+      {.name = "--share", .value = &o->share},
+      {.name = "--static-tls", .value = &static_tls},
+      {.name = "--strict", .flag = &o->strict},
+      {.name = "--list-tunables", .mode = LDX_TUNABLES},
+      {.name = "--list-diagnostics", .flag = &diagnostics},
+      {.name = "--follow", .flag = &o->follow},
+      {.name = "--followed", .flag = &o->followed},
+      {.name = "--help", .flag = &help},
+      {.name = "--version", .flag = &version},
+      {.name = "--tool", .words = &o->tools, .passed_on = true},
   };
   int i = 1;
   while (i < a->argc && a->argv[i][0] == '-' && a->argv[i][1] == '-') {
@@ -200,12 +221,16 @@ int ldx_read_arguments(struct ldx_args *a, struct ldx_options *o, struct ldx_lib
       break;
     }
     int used = 0;
-    for (size_t k = 0; k < LDX_COUNT(options) && !used; k++)
-      used = match(&options[k], a->argv + i, o);
+    size_t k = 0;
+    for (; k < LDX_COUNT(options) && !(used = match(&options[k], a->argv + i, o)); k++)
+      ;
     if (!used)
       ldx_die_text("unrecognized option '%s'; see ldx --help", a->argv[i]);
+    for (int w = 0; options[k].passed_on && w < used; w++)
+      ldx_add_word(&o->passed_on, a->argv[i + w]);
     i += used;
   }
+  o->follow |= o->followed;
   if (static_tls)
     o->static_tls = read_number(static_tls);
   if (path) {

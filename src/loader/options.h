@@ -10,6 +10,9 @@ void ldx_read_environment(struct ldx_args *a, struct ldx_options *o, struct ldx_
  * need none. --help and the like print and exit. */
 int ldx_read_arguments(struct ldx_args *a, struct ldx_options *o, struct ldx_library_search *s);
 
+/* Ends the process when there is no memory. */
+void ldx_add_word(struct ldx_words *w, const char *text);
+
 /* The words of LD_DEBUG. */
 struct ldx_debug_category {
   const char *name, *help;

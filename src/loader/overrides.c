@@ -7,7 +7,10 @@
 #include "loader/exe.h"
 #include "loader/load.h"
 #include "loader/musl.h"
+#include "loader/steer.h"
+#include "loader/tell_process.h"
 #include "loader/threads.h"
+#include "loader/tools.h"
 
 #define REPLACE(name, function)                                                                                      \
   { name, sizeof(name) - 1, function }
@@ -56,14 +59,25 @@ static const struct {
     {"ldx_event_name", ldx_event_name},
     {"ldx_history", ldx_history},
     {"ldx_history_lost", ldx_history_lost},
+    {"ldx_search_lists", ldx_search_lists},
+    {"ldx_search_try", ldx_search_try},
+    {"ldx_steer", ldx_steer},
     {"ldx_subscribe", ldx_subscribe},
     {"ldx_symbols_changed", ldx_symbols_changed},
     {"ldx_tool_disable", ldx_tool_disable},
+    {"ldx_tool_load", ldx_tool_load},
     {"ldx_tool_log", ldx_tool_log},
     {"ldx_unsubscribe", ldx_unsubscribe},
 };
 
+/* Most names that nobody defines are weak references of the compiler's to its run-time libraries. */
+static bool may_be_own(const char *name) {
+  return name[0] == '_' ? name[1] == 'd' : name[0] == 'l' || name[0] == 'd' || name[0] == 's';
+}
+
 uintptr_t ldx_own_function(const char *name) {
+  if (!may_be_own(name))
+    return 0;
   for (size_t i = 0; i < LDX_COUNT(own); i++)
     if (!strcmp(own[i].name, name))
       return (uintptr_t)own[i].function;
@@ -108,6 +122,10 @@ static uintptr_t glibc_override(struct ldx_object *definer, const Elf64_Sym *sym
     ldx_self.create_thread = ldx_symbol_address(definer, sym);
     return (uintptr_t)ldx_pthread_create;
   }
+  if (name[0] == 't' && !strcmp(name, "thrd_create") && definer->ns == &ldx_self.base) {
+    ldx_self.create_c11 = ldx_symbol_address(definer, sym);
+    return (uintptr_t)ldx_thrd_create;
+  }
   return may_be_loaders(name) ? loader_function(name, strlen(name)) : 0;
 }
 
@@ -115,7 +133,9 @@ uintptr_t ldx_override(struct ldx_object *definer, const Elf64_Sym *sym) {
   const char *name = elf_symbol_name(&definer->dyn.sym, sym);
   bool musl = ldx_self.musl.active;
   uintptr_t f = musl ? ldx_musl_override(name, ldx_symbol_address(definer, sym)) : glibc_override(definer, sym, name);
-  if (f || !ldx_self.options.command || definer->ns != &ldx_self.base || !is_current(definer, sym, name))
+  if (f || definer->ns != &ldx_self.base || !is_current(definer, sym, name))
     return f;
-  return ldx_exe_wrapper(name, definer->map.l_addr + sym->st_value);
+  uintptr_t real = ldx_symbol_address(definer, sym);
+  f = ldx_process_wrapper(name, real);
+  return f || !ldx_self.options.command ? f : ldx_exe_wrapper(name, real);
 }

@@ -69,7 +69,7 @@ bool ldx_scope_add(struct ldx_object *o, struct ldx_scope_slot *slot) {
 }
 
 bool ldx_build_scopes(struct ldx_load *l) {
-  l->first_global = !l->ns->global.list && !l->root->real;
+  l->first_global = !l->ns->global.list && !l->root->real && !l->early;
   for (uint32_t i = 0; i < l->fresh.count; i++)
     if (!l->fresh.at[i]->faked && !l->fresh.at[i]->real && !scope_of_fresh(l, l->fresh.at[i]))
       return false;

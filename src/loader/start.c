@@ -17,6 +17,10 @@
 #include "loader/options.h"
 #include "loader/preload.h"
 #include "loader/stack.h"
+#include "loader/steer.h"
+#include "loader/tell_process.h"
+#include "loader/tell_thread.h"
+#include "loader/tools.h"
 #include "loader/trace.h"
 
 struct ldx_process ldx_self;
@@ -37,6 +41,7 @@ static void init_process(uintptr_t *stack) {
   ldx_set_thread_pointer(&ldx_self.cpu, (uintptr_t)ldx_self.early_tcb);
   ldx_self.tls.heap = &ldx_self.heap;
   ldx_self.tls.dtv_at = LDX_TCB_DTV;
+  ldx_self.tls.watch = &ldx_tls_watch;
   ldx_self.search.heap = ldx_self.hooks.heap = &ldx_self.heap;
   ldx_self.search.closing = &ldx_self.closing;
   ldx_self.io.heap = &ldx_self.heap;
@@ -324,6 +329,8 @@ static bool discover(struct ldx_load *l) {
   l->preloads = preloads.count;
   ok = ok && ldx_load_dependencies(l, l->root, preloads.at, preloads.count);
   ldx_delete(preloads.at);
+  if (ok && l->spare) /* nobody has asked for it */
+    ldx_take_spare(l);
   if (ok) {
     name_support(l);
     add_loader(l); /* behind all others: sanitizers look for themselves as the first library */
@@ -346,9 +353,14 @@ static void set_dt_debug(struct ldx_object *o) {
 }
 
 static void load_program(struct ldx_load *l) {
-  ldx_self.starting = true;
   ldx_self.r_debug.r_map = l->ns->first;
   set_dt_debug(l->root);
+  if (ldx_tools_wanted())
+    ldx_start_tools(l);
+  else if (ldx_self.hooks.steered)
+    ldx_guide_searches();
+  ldx_tell_followed();
+  ldx_self.starting = true;
   ldx_r_debug_state(&ldx_self.r_debug, LDX_RT_ADD);
   if (!ldx_run_load(l, discover))
     ldx_die(l->diag);
@@ -379,6 +391,7 @@ static struct ldx_handoff *run_program(struct ldx_load *l) {
   }
   if (ldx_self.musl.active)
     return ldx_musl_handoff(o);
+  ldx_tell_main_thread();
   ldx_self.entering = true;
   ldx_run_constructors(o, true);
   ldx_self.entering = false;

@@ -11,6 +11,7 @@
 #include "base/sys.h"
 #include "loader/error.h"
 #include "loader/load.h"
+#include "loader/tell_thread.h"
 
 enum { STATIC_TLS_FOR_THREADS = 64 * 1024, STACK_SHARE = 128 };
 
@@ -141,7 +142,7 @@ static int create_with(struct ldx_thread *self, const void *attr, size_t size, v
   return r;
 }
 
-int ldx_pthread_create(void *thread, const void *attr, void *(*start)(void *), void *arg) {
+static int create_thread(void *thread, const void *attr, void *(*start)(void *), void *arg) {
   struct ldx_tls *t = &ldx_self.tls;
   struct ldx_thread *self = ldx_thread_self();
   const struct attributes *given = attr;
@@ -157,6 +158,23 @@ int ldx_pthread_create(void *thread, const void *attr, void *(*start)(void *), v
   if (!(given->flags & OWN_STACK))
     larger.stack_size += t->static_size - t->least_size;
   return create_with(self, &larger, 0, thread, start, arg);
+}
+
+int ldx_pthread_create(void *thread, const void *attr, void *(*start)(void *), void *arg) {
+  ldx_watch_start(&start, &arg);
+  int r = create_thread(thread, attr, start, arg);
+  if (r)
+    ldx_forget_start(start, arg);
+  return r;
+}
+
+int ldx_thrd_create(void *thread, int (*start)(void *), void *arg) {
+  void *(*routine)(void *) = (void *(*)(void *))(uintptr_t)start;
+  ldx_watch_start(&routine, &arg);
+  int r = ((int (*)(void *, void *, void *))ldx_self.create_c11)(thread, routine, arg);
+  if (r)
+    ldx_forget_start(routine, arg);
+  return r;
 }
 
 /* A malloc that stands in front of libc's: tools that replace it want to see TLS blocks, as under the system loader.

@@ -18,6 +18,7 @@ void ldx_deallocate_tls(void *tcb, bool dealloc_tcb);
 
 /* Stands before libc's own. */
 int ldx_pthread_create(void *thread, const void *attr, void *(*start)(void *), void *arg);
+int ldx_thrd_create(void *thread, int (*start)(void *), void *arg);
 
 /* The main thread's control block, with DTV; NULL when out of memory. */
 void *ldx_new_main_tls(void);

@@ -4,6 +4,7 @@
 
 #include "loader/error.h"
 #include "loader/namespaces.h"
+#include "loader/tell_thread.h"
 #include "loader/trace.h"
 #include "namespace/names.h"
 
@@ -111,6 +112,7 @@ static void drop(struct ldx_namespace *ns, struct ldx_object *o, bool unlisted) 
   if (ldx_tracing(LDX_DEBUG_FILES))
     ldx_trace_destroyed(o);
   if (!o->real) {
+    ldx_tell_module_gone(o);
     ldx_tls_drop_module(&ldx_self.tls, o);
     ldx_unique_forget(ns->unique, o);
   }

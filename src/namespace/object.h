@@ -162,6 +162,7 @@ struct ldx_namespace {
   struct ldx_object *first, *last_proxy, *first_real, *last;
   uint32_t count;
   bool isolated; /* has a libc of its own */
+  bool of_tool;  /* a tool's */
   struct ldx_r_debug *debug;
   struct ldx_scope_slot global;
   struct ldx_object *program; /* owner of the global scope */

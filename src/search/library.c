@@ -7,25 +7,14 @@
 #include "base/print.h"
 #include "base/sys.h"
 #include "base/text.h"
+#include "search/algorithms.h"
 #include "search/dst.h"
+#include "search/guide.h"
 #include "search/musl.h"
 #include "search/state.h"
 #include "search/trace.h"
 
-/* One search under way. */
-struct finding {
-  struct ldx_library_search *s;
-  const struct ldx_find_request *request;
-  struct ldx_library_file *out;
-  struct ldx_diag *diag;
-  char *path; /* candidate being tried; heap */
-  size_t room;
-  int error;        /* errno of the last attempt, 0 before one: what the final message tells */
-  bool other_class; /* something of the wrong class was passed over */
-  bool oom;
-};
-
-enum verdict { OPENED, PASSED_OVER, FATAL };
+#include "search/finding.h"
 
 struct ldx_search_state *ldx_search_state(struct ldx_library_search *s) {
   if (!s->state)
@@ -56,7 +45,7 @@ const struct ldx_hwcaps *ldx_search_hwcaps(struct ldx_library_search *s) {
 
 static const struct ldx_hwcaps *hwcaps_for_cache(void *arg) { return ldx_search_hwcaps(arg); }
 
-static bool make_room(struct finding *f, size_t size) {
+bool ldx_find_room(struct finding *f, size_t size) {
   if (size <= f->room)
     return true;
   ldx_heap_free(f->s->heap, f->path);
@@ -92,19 +81,9 @@ static int read_head(struct ldx_io *io, struct ldx_library_file *out) {
   return 0;
 }
 
-/* Opens f->path and looks at the header: a file for other machines is passed over, a broken one is an error. */
-static enum verdict try_file(struct finding *f) {
+/* Looks at the header of what was opened: a file for other machines is passed over, a broken one is an error. */
+static enum verdict check_file(struct finding *f) {
   struct ldx_library_file *out = f->out;
-  long fd = io_open(f->s->io, f->path, O_RDONLY | O_CLOEXEC | O_NONBLOCK); /* a FIFO must not block */
-  if (fd == -EMFILE && f->s->closing && f->s->closing->count) {
-    ldx_close_flush(f->s->closing);
-    fd = io_open(f->s->io, f->path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-  }
-  if (ldx_sys_failed(fd)) {
-    f->error = (int)-fd;
-    return PASSED_OVER;
-  }
-  out->fd = (int)fd;
   int error = read_head(f->s->io, out);
   if (error)
     return fatal(f, out->fd, error, "cannot read file data");
@@ -116,6 +95,66 @@ static enum verdict try_file(struct finding *f) {
   if (e == ELF_WRONG_CLASS || e == ELF_WRONG_MACHINE)
     return pass_over(f, out->fd);
   return e ? fatal(f, out->fd, 0, elf_error_text(e)) : OPENED;
+}
+
+static enum verdict open_file(struct finding *f) {
+  long fd = io_open(f->s->io, f->path, O_RDONLY | O_CLOEXEC | O_NONBLOCK); /* a FIFO must not block */
+  if (fd == -EMFILE && f->s->closing && f->s->closing->count) {
+    ldx_close_flush(f->s->closing);
+    fd = io_open(f->s->io, f->path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+  }
+  if (ldx_sys_failed(fd)) {
+    f->error = (int)-fd;
+    return PASSED_OVER;
+  }
+  f->out->fd = (int)fd;
+  return check_file(f);
+}
+
+/* Bytes that a tool provides, or the file. */
+static enum verdict open_guided(struct finding *f) {
+  const struct ldx_guide *g = f->s->guide;
+  int fd = -1;
+  enum ldx_verdict said = g->image ? g->image(f->request, f->path, &fd, f->diag) : LDX_PASS;
+  if (said == LDX_DENY)
+    return FATAL;
+  enum verdict v;
+  if (said == LDX_CHANGED) {
+    f->out->fd = fd;
+    f->out->from_memory = true;
+    v = check_file(f);
+  } else {
+    v = open_file(f);
+  }
+  if (g->tried)
+    g->tried(f->request, f->path, f->source, v == OPENED ? 0 : f->error ? f->error : ENOEXEC);
+  return v;
+}
+
+/* The candidate may become another one; when that will not do, the search goes on from where it was. */
+static enum verdict try_guided(struct finding *f) {
+  const struct ldx_guide *g = f->s->guide;
+  char *asked = f->path, *other = NULL;
+  size_t room = f->room;
+  if (g->path && g->path(f->request, f->path, &other, f->diag) == LDX_DENY)
+    return FATAL;
+  if (!other)
+    return open_guided(f);
+  f->path = other;
+  f->room = strlen(other) + 1;
+  enum verdict v = open_guided(f);
+  if (v == OPENED) {
+    f->out->asked = asked;
+    return v;
+  }
+  ldx_heap_free(f->s->heap, f->path);
+  f->path = asked;
+  f->room = room;
+  return v;
+}
+
+enum verdict ldx_try_file(struct finding *f) {
+  return __builtin_expect(!f->s->guide, 1) ? open_file(f) : try_guided(f);
 }
 
 /* Under AT_SECURE a preloaded library must be marked as meant for that. */
@@ -140,6 +179,9 @@ static uint8_t look_for_dir(struct finding *f, size_t dir_len) {
   return ldx_sys_failed(r) || !S_ISDIR(st.st_mode) ? LDX_DIR_MISSING : LDX_DIR_EXISTS;
 }
 
+/* Tools may make something of a candidate in a folder that does not exist. */
+static bool guided_paths(const struct finding *f) { return f->s->guide && f->s->guide->path; }
+
 static enum verdict try_subfolder(struct finding *f, struct ldx_dir *d, uint32_t index) {
   const struct ldx_hwcaps *h = &f->s->state->hwcaps;
   const struct ldx_subfolder *sub = &h->subfolders[index];
@@ -147,14 +189,16 @@ static enum verdict try_subfolder(struct finding *f, struct ldx_dir *d, uint32_t
   memcpy(f->path + d->len, sub->text, sub->len);
   strcpy(f->path + dir_len, f->request->name);
   ldx_trace(f->s, "  trying file=%s", f->path);
-  int missing = ldx_probe_dir(h, f->s->io, d, sub->group);
+  int missing = guided_paths(f) ? 0 : ldx_probe_dir(h, f->s->io, d, sub->group);
   if (missing) {
     f->error = missing;
     if (d->status[index] == LDX_DIR_UNKNOWN)
       d->status[index] = LDX_DIR_MISSING;
+    if (f->s->guide && f->s->guide->tried)
+      f->s->guide->tried(f->request, f->path, f->source, missing);
     return PASSED_OVER;
   }
-  enum verdict v = try_file(f);
+  enum verdict v = ldx_try_file(f);
   if (d->status[index] == LDX_DIR_UNKNOWN && v != FATAL)
     d->status[index] = v == OPENED ? LDX_DIR_EXISTS : look_for_dir(f, dir_len);
   return v == OPENED ? check_preload(f) : v;
@@ -164,13 +208,13 @@ static enum verdict try_subfolder(struct finding *f, struct ldx_dir *d, uint32_t
 static enum verdict try_dir(struct finding *f, struct ldx_dir *d, bool *any) {
   const struct ldx_hwcaps *h = &f->s->state->hwcaps;
   enum verdict v = PASSED_OVER;
-  if (!make_room(f, d->len + h->longest + strlen(f->request->name) + 1))
+  if (!ldx_find_room(f, d->len + h->longest + strlen(f->request->name) + 1))
     return FATAL;
   if (d->relative)
     memset(d->probe, LDX_PROBE_UNKNOWN, sizeof d->probe);
   memcpy(f->path, d->path, d->len);
   for (uint32_t i = 0; i < h->subfolder_count && v == PASSED_OVER; i++) {
-    if (d->status[i] == LDX_DIR_MISSING)
+    if (d->status[i] == LDX_DIR_MISSING && !guided_paths(f))
       continue;
     v = try_subfolder(f, d, i);
     *any |= d->status[i] != LDX_DIR_MISSING;
@@ -178,11 +222,9 @@ static enum verdict try_dir(struct finding *f, struct ldx_dir *d, bool *any) {
   return v;
 }
 
-static enum verdict try_dirs(struct finding *f, struct ldx_search_dirs *l, bool may_be_spent) {
+static enum verdict try_all(struct finding *f, struct ldx_search_dirs *l, bool may_be_spent) {
   const char *what = NULL;
   bool any = false;
-  if (!l || l->spent)
-    return PASSED_OVER;
   for (uint32_t i = 0; i < l->count; i++) {
     bool here = false;
     if (l->at[i]->what != what) {
@@ -196,9 +238,43 @@ static enum verdict try_dirs(struct finding *f, struct ldx_search_dirs *l, bool 
       return PASSED_OVER; /* out of descriptors and the like: more attempts won't help */
     any |= here;
   }
-  if (!any && may_be_spent)
+  if (!any && may_be_spent && !guided_paths(f))
     l->spent = true;
   return PASSED_OVER;
+}
+
+/* Tools may have other folders searched instead. */
+static enum verdict try_guided_list(struct finding *f, struct ldx_search_dirs *l, bool may_be_spent) {
+  const struct ldx_guide *g = f->s->guide;
+  char *text = g->folders ? ldx_folders_text(f->s, l) : NULL, *other = NULL;
+  enum ldx_verdict said = LDX_PASS;
+  if (text)
+    said = g->folders(f->request, f->source, f->owner, text, &other, f->diag);
+  ldx_heap_free(f->s->heap, text);
+  if (said == LDX_DENY)
+    return FATAL;
+  if (g->list && (l || other))
+    g->list(f->request, f->source, f->owner);
+  if (said != LDX_CHANGED)
+    return l && !l->spent ? try_all(f, l, may_be_spent) : PASSED_OVER;
+  const struct ldx_dir_list list = {other, ":", *f->source ? f->source : "tool", f->owner, f->request->loader};
+  struct ldx_search_dirs *changed = *other ? ldx_read_dirs(f->s, &list) : NULL;
+  ldx_heap_free(f->s->heap, other);
+  enum verdict v = changed ? try_all(f, changed, false) : PASSED_OVER;
+  ldx_heap_free(f->s->heap, changed);
+  return v;
+}
+
+/* One list of folders: to be tried, or told. */
+static enum verdict use_list(struct finding *f, const char *source, const struct ldx_object *owner,
+                             struct ldx_search_dirs *l, bool may_be_spent) {
+  f->source = source;
+  f->owner = owner ? owner->map.l_name : NULL;
+  if (f->tell)
+    return f->tell(f, l);
+  if (f->s->guide)
+    return try_guided_list(f, l, may_be_spent);
+  return l && !l->spent ? try_all(f, l, may_be_spent) : PASSED_OVER;
 }
 
 static bool go_on(const struct finding *f, enum verdict v) { return v == PASSED_OVER && !f->oom; }
@@ -212,15 +288,15 @@ static enum verdict try_rpaths(struct finding *f) {
     return PASSED_OVER;
   for (struct ldx_object *o = loader; o && go_on(f, v); o = o->loader) {
     struct ldx_search_dirs *l = ldx_object_rpath(f->s, o, &f->oom);
-    v = try_dirs(f, l, true);
+    v = use_list(f, "RPATH", o, l, true);
     did_program |= l && o == program;
   }
   if (did_program || !program)
     return v;
   if (go_on(f, v))
-    v = try_dirs(f, ldx_object_rpath(f->s, program, &f->oom), true);
+    v = use_list(f, "RPATH", program, ldx_object_rpath(f->s, program, &f->oom), true);
   if (go_on(f, v) && f->request->mode == LDX_FIND_AUDIT)
-    v = try_dirs(f, ldx_object_runpath(f->s, program, &f->oom), true);
+    v = use_list(f, "RUNPATH", program, ldx_object_runpath(f->s, program, &f->oom), true);
   return v;
 }
 
@@ -237,10 +313,29 @@ static bool in_system_dir(const char *path) {
   return false;
 }
 
+/* False: it is not to be searched. */
+static bool guided_cache(struct finding *f, const char *file) {
+  const struct ldx_guide *g = f->s->guide;
+  char *other = NULL;
+  if (f->tell) {
+    f->tell(f, NULL);
+    return false;
+  }
+  if (!g || !g->folders || g->folders(f->request, f->source, NULL, file, &other, f->diag) != LDX_CHANGED)
+    return !g || !ldx_failed(f->diag);
+  bool use = *other;
+  ldx_heap_free(f->s->heap, other);
+  return use;
+}
+
 static enum verdict try_cache(struct finding *f) {
   struct ldx_library_search *s = f->s;
   const char *file = s->cache_file ? s->cache_file : LDX_CACHE_FILE;
   if (s->inhibit_cache || (f->request->mode == LDX_FIND_PRELOAD && s->secure))
+    return PASSED_OVER;
+  f->source = "ld.so.cache";
+  f->owner = NULL;
+  if (!guided_cache(f, file))
     return PASSED_OVER;
   ldx_trace(s, " search cache=%s", file);
   ldx_ldcache_load(&s->state->cache, file, s->io, s->closing);
@@ -250,10 +345,10 @@ static enum verdict try_cache(struct finding *f) {
   ldx_trace(s, "  trying file=%s", path);
   if (!default_allowed(f->request) && in_system_dir(path))
     return PASSED_OVER;
-  if (!make_room(f, strlen(path) + 1))
+  if (!ldx_find_room(f, strlen(path) + 1))
     return FATAL;
   strcpy(f->path, path);
-  return try_file(f);
+  return ldx_try_file(f);
 }
 
 struct musl_finding {
@@ -265,13 +360,14 @@ struct musl_finding {
 static bool try_list(void *arg, const char *list) {
   struct musl_finding *m = arg;
   struct finding *f = m->f;
+  f->source = "musl's search path";
   for (list += ldx_skip(list, ":\n"); *list && go_on(f, m->v); list += ldx_skip(list, ":\n")) {
     size_t n = ldx_until(list, ":\n"), room = n + strlen(f->request->name) + 2;
-    if (!make_room(f, room))
+    if (!ldx_find_room(f, room))
       return false;
     ldx_format(f->path, room, "%.*s/%s", (int)n, list, f->request->name);
     ldx_trace(f->s, "  trying file=%s", f->path);
-    m->v = try_file(f);
+    m->v = ldx_try_file(f);
     list += n;
   }
   return go_on(f, m->v);
@@ -283,22 +379,43 @@ static enum verdict search_by_musl(struct finding *f) {
   return f->oom ? FATAL : m.v;
 }
 
-static enum verdict search_all(struct finding *f) {
+enum verdict ldx_search_usual(struct finding *f) {
   struct ldx_library_search *s = f->s;
-  if (s->musl_interp)
+  if (s->musl_interp || s->algorithm == LDX_ALGORITHM_MUSL)
     return search_by_musl(f);
   struct ldx_object *loader = f->request->loader;
   bool paths = f->request->program || loader;
-  enum verdict v = paths ? try_rpaths(f) : PASSED_OVER;
+  enum verdict v = PASSED_OVER;
+  if (s->guide && s->guide->folders && !f->tell) /* a list that nobody but tools has */
+    v = use_list(f, "", NULL, NULL, false);
   if (go_on(f, v) && paths)
-    v = try_dirs(f, ldx_library_path(s, &f->oom), false);
+    v = try_rpaths(f);
+  if (go_on(f, v) && paths)
+    v = use_list(f, s->library_path_source, NULL, ldx_library_path(s, &f->oom), false);
   if (go_on(f, v) && loader)
-    v = try_dirs(f, ldx_object_runpath(s, loader, &f->oom), true);
+    v = use_list(f, "RUNPATH", loader, ldx_object_runpath(s, loader, &f->oom), true);
   if (go_on(f, v))
     v = try_cache(f);
   if (go_on(f, v) && paths && default_allowed(f->request))
-    v = try_dirs(f, ldx_default_path(s, &f->oom), false);
+    v = use_list(f, "system search path", NULL, ldx_default_path(s, &f->oom), false);
   return f->oom ? FATAL : v;
+}
+
+/* What is known already (a cache, a record), tools' own algorithms, then the one in force. */
+static enum verdict search_all(struct finding *f) {
+  const struct ldx_guide *g = f->s->guide;
+  if (__builtin_expect(!g && f->s->algorithm == LDX_ALGORITHM_USUAL, 1))
+    return ldx_search_usual(f);
+  enum verdict v = ldx_search_known(f);
+  if (go_on(f, v) && g && g->search) {
+    enum ldx_verdict said = g->search(f->request, (ldx_search *)f, f->diag);
+    if (f->done)
+      return OPENED;
+    v = said == LDX_DENY ? FATAL : v;
+    if (said == LDX_STOP)
+      return PASSED_OVER;
+  }
+  return go_on(f, v) ? ldx_search_algorithm(f) : v;
 }
 
 static enum verdict by_name(struct finding *f) {
@@ -311,20 +428,23 @@ static enum verdict by_name(struct finding *f) {
 
 static enum verdict by_path(struct finding *f) {
   const struct ldx_find_request *r = f->request;
+  f->source = "path";
   f->path = r->loader ? ldx_expand_dst(f->s, r->loader, r->name) : ldx_strdup(f->s->heap, r->name);
   f->oom |= !f->path;
-  return f->path ? try_file(f) : FATAL;
+  return f->path ? ldx_try_file(f) : FATAL;
 }
 
 static enum ldx_find_result finish(struct finding *f, enum verdict v) {
   if (v == OPENED) {
     f->out->path = f->path;
+    f->out->source = f->source;
+    f->out->owner = f->owner;
     return LDX_FOUND;
   }
   ldx_heap_free(f->s->heap, f->path);
   if (f->oom)
     ldx_fail(f->diag, LDX_DIAG_LOAD, ENOMEM, f->request->name, "cannot create search path array");
-  if (f->oom || v == FATAL)
+  if (f->oom || v == FATAL || ldx_failed(f->diag))
     return LDX_FIND_ERROR;
   if (f->other_class)
     ldx_fail(f->diag, LDX_DIAG_LOAD, 0, f->request->name, "%s", elf_error_text(ELF_WRONG_CLASS));
@@ -338,6 +458,8 @@ enum ldx_find_result ldx_find(struct ldx_library_search *s, const struct ldx_fin
   struct finding f = {.s = s, .request = r, .out = out, .diag = diag};
   out->fd = -1;
   out->path = NULL;
+  out->asked = NULL;
+  out->from_memory = false;
   if (!ldx_search_state(s)) {
     f.oom = true;
     return finish(&f, FATAL);

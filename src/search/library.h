@@ -17,10 +17,25 @@ enum { LDX_HEAD_SIZE = 1024 };
 
 struct ldx_library_file {
   int fd;
-  char *path; /* heap; the caller frees */
+  char *path;         /* heap; the caller frees */
+  const char *source; /* which list had it ("RUNPATH", ...), or "path": a constant; owner: of the list, or NULL */
+  const char *owner;
+  char *asked;      /* the path before tools changed it (heap), or NULL */
+  bool from_memory; /* a tool's bytes: fd is a file in memory */
   size_t head_size;
   _Alignas(8) unsigned char head[LDX_HEAD_SIZE];
 };
+
+/* How a name without a slash is looked for (algorithms.h). */
+enum ldx_search_algorithm {
+  LDX_ALGORITHM_USUAL, /* the system loader's; musl's for a program of musl */
+  LDX_ALGORITHM_MUSL,  /* musl's, whatever the program */
+  LDX_ALGORITHM_STORE, /* one folder that has all: STORE/NAME, or STORE/.build-id/XX/YYYY.so by a known build-id */
+  LDX_ALGORITHM_ORIGIN_CACHE, /* the nearest etc/ld.so.cache above the object that asks, then as usual */
+  LDX_ALGORITHM_FROZEN,       /* nothing but what a record says */
+};
+
+struct ldx_guide;
 
 /* Receives what LD_DEBUG=libs tells, one line a call, without the "PID:" prefix and line end. */
 typedef void ldx_search_trace(void *arg, const char *line);
@@ -49,6 +64,12 @@ struct ldx_library_search {
   struct ldx_io *io;            /* NULL: plain system calls */
   struct ldx_fd_batch *closing; /* where files go that are done with; NULL: they are closed at once */
 
+  const struct ldx_guide *guide; /* guide.h; NULL: nobody has a say, and nobody listens */
+  enum ldx_search_algorithm algorithm;
+  const char *store; /* LDX_ALGORITHM_STORE: its folder */
+  bool depth_first;  /* the closure of a load is walked in depth */
+  bool keep_origin;  /* $ORIGIN is the folder of the path before tools changed it */
+
   struct ldx_search_state *state; /* private to search/ */
 };
 
@@ -66,6 +87,7 @@ struct ldx_find_request {
   struct ldx_object *program; /* main program of the base namespace; NULL before it is known */
   long ns;                    /* id of the namespace the library is meant for */
   enum ldx_find_mode mode;
+  uint32_t origin; /* enum ldx_origin of include/ldx/steer.h; only a guide looks at it */
 };
 
 /* Opens the library that a request means. A name with a slash is a path, in which $ORIGIN, $LIB and $PLATFORM

@@ -110,6 +110,8 @@ void ldx_tls_layout(struct ldx_tls *t, size_t tcb_size, size_t tcb_align) {
   fix_size(t);
 }
 
+void ldx_tls_keep_static(struct ldx_tls *t) { t->static_floor = t->static_used; }
+
 size_t ldx_tls_reserve(struct ldx_tls *t, size_t size, size_t align) {
   if (align > t->static_align)
     t->static_align = align;
@@ -291,6 +293,47 @@ bool ldx_tls_new_dtv(struct ldx_tls *t, void *tcb, size_t room) {
   return true;
 }
 
+static bool is_watched(const struct ldx_tls *t) { return t->watch && t->watch->wanted(); }
+
+static void tell_static(struct ldx_tls *t, struct ldx_thread *th, bool gone) {
+  const struct ldx_tls_slots *slots = __atomic_load_n(&t->slots, __ATOMIC_ACQUIRE);
+  for (size_t i = 1; slots && i <= t->max_module; i++) {
+    const struct ldx_object *o = slots->at[i].object;
+    if (!o || o->tls.offset <= 0 || slots->at[i].generation > t->generation)
+      continue;
+    t->watch->tell(&(struct ldx_tls_fact){gone, true, i, o->id, o->tls.memsz, o->tls.align,
+                                          (char *)th->tcb - o->tls.offset, th, 0});
+  }
+}
+
+void ldx_tls_tell_static(struct ldx_tls *t, struct ldx_thread *th) {
+  if (th->told || !is_watched(t))
+    return;
+  th->told = true;
+  tell_static(t, th, false);
+}
+
+static void tell_block(struct ldx_tls *t, struct ldx_thread *th, const struct ldx_tls_block *b, bool gone) {
+  t->watch->tell(&(struct ldx_tls_fact){gone, false, b->module, b->object, b->bytes, b->align, b->at, th, 0});
+}
+
+static void tell_gone(struct ldx_tls *t, struct ldx_thread *th, struct ldx_tls_block *b) {
+  if (b->told_gone || !is_watched(t))
+    return;
+  b->told_gone = true;
+  tell_block(t, th, b, true);
+}
+
+void ldx_tls_tell_gone(struct ldx_tls *t, struct ldx_thread *th) {
+  if (!is_watched(t))
+    return;
+  for (struct ldx_tls_block *b = __atomic_load_n(&th->blocks, __ATOMIC_ACQUIRE); b; b = b->next)
+    tell_gone(t, th, b);
+  if (th->told)
+    tell_static(t, th, true);
+  th->told = false;
+}
+
 static void free_block(struct ldx_tls *t, struct ldx_tls_block *b) {
   if (b->release)
     b->release(b->memory);
@@ -332,6 +375,7 @@ static union ldx_dtv *resize_dtv(struct ldx_tls *t, void *tcb, union ldx_dtv *ol
 
 /* A reused stack: the thread that had it is gone, and all it left. */
 static void forget_thread(struct ldx_tls *t, struct ldx_thread *th) {
+  ldx_tls_tell_gone(t, th);
   free_blocks(t, th);
   ldx_heap_free(t->heap, th->error.diag.object);
   ldx_heap_free(t->heap, th->error.line);
@@ -340,6 +384,11 @@ static void forget_thread(struct ldx_tls *t, struct ldx_thread *th) {
   th->reader_epoch = 0;
   th->iteration = NULL;
   th->creating = 0;
+  th->number = 0;
+  th->stack_low = th->stack_high = 0;
+  th->told = false;
+  th->allocating = 0;
+  memset(th->probed, 0, sizeof th->probed);
 }
 
 bool ldx_tls_init_thread(struct ldx_tls *t, void *tcb) {
@@ -361,6 +410,7 @@ bool ldx_tls_init_thread(struct ldx_tls *t, void *tcb) {
     copy_image(o, dtv[i].pointer.val);
   }
   ldx_rlock_leave(&t->lock);
+  ldx_tls_tell_static(t, ldx_dtv_thread(dtv));
   return true;
 }
 
@@ -423,20 +473,32 @@ static struct ldx_thread *adopt(struct ldx_tls *t, void *tcb) {
   return th;
 }
 
-static void drop_block(struct ldx_tls *t, struct ldx_thread *th, uint64_t module) {
+/* Moves the thread's block of a module to the list of those that are gone. */
+static void drop_block(struct ldx_thread *th, uint64_t module, struct ldx_tls_block **gone) {
   for (struct ldx_tls_block **p = &th->blocks; *p; p = &(*p)->next) {
     struct ldx_tls_block *b = *p;
     if (b->module != module)
       continue;
     *p = b->next;
-    free_block(t, b);
+    b->next = *gone;
+    *gone = b;
     return;
+  }
+}
+
+static void free_gone(struct ldx_tls *t, struct ldx_thread *th, struct ldx_tls_block *b) {
+  while (b) {
+    struct ldx_tls_block *next = b->next;
+    tell_gone(t, th, b);
+    free_block(t, b);
+    b = next;
   }
 }
 
 /* Brings the calling thread's DTV to the newest published generation. */
 static union ldx_dtv *update_dtv(struct ldx_tls *t, uint64_t module) {
   union ldx_dtv *dtv = ldx_tls_dtv(t);
+  struct ldx_tls_block *gone = NULL;
   size_t generation = __atomic_load_n(&t->generation, __ATOMIC_ACQUIRE);
   const struct ldx_tls_slots *slots = __atomic_load_n(&t->slots, __ATOMIC_ACQUIRE);
   size_t max = t->max_module > module ? t->max_module : module;
@@ -446,11 +508,13 @@ static union ldx_dtv *update_dtv(struct ldx_tls *t, uint64_t module) {
     size_t g = slots->at[i].generation;
     if (g > generation || g <= dtv[0].counter)
       continue;
-    drop_block(t, ldx_dtv_thread(dtv), i);
+    drop_block(ldx_dtv_thread(dtv), i, &gone);
     dtv[i].pointer.val = LDX_TLS_UNALLOCATED;
   }
   dtv[0].counter = generation;
-  return dtv;
+  struct ldx_thread *th = ldx_dtv_thread(dtv);
+  free_gone(t, th, gone);
+  return ldx_tls_dtv(t); /* who was told of a block may have used others */
 }
 
 /* A module is either static for all threads or dynamic for all; the first use of a block decides. */
@@ -489,6 +553,10 @@ static struct ldx_tls_block *make_block(struct ldx_tls *t, const struct ldx_obje
   *val = place_block(s, memory, align);
   copy_image(o, *val);
   b->module = s->modid;
+  b->object = o->id;
+  b->bytes = s->memsz;
+  b->align = s->align;
+  b->at = *val;
   return b;
 }
 
@@ -509,6 +577,8 @@ static void *enter_block(struct ldx_tls *t, struct ldx_tls_block *b, char *val) 
   b->next = __atomic_load_n(&th->blocks, __ATOMIC_RELAXED);
   while (!__atomic_compare_exchange_n(&th->blocks, &b->next, b, false, __ATOMIC_RELAXED, __ATOMIC_RELAXED))
     ;
+  if (is_watched(t))
+    tell_block(t, th, b, false);
   return val;
 }
 

@@ -47,9 +47,12 @@ struct ldx_tls_slots {
 
 struct ldx_tls_block {
   struct ldx_tls_block *next;
-  uint64_t module;
+  uint64_t module, object; /* object: its number, also when it is gone */
+  uint64_t bytes, align;
+  void *at; /* in memory */
   void *memory;
   void (*release)(void *); /* NULL: the heap's */
+  bool told_gone;
 };
 
 /* A DTV that was too short. Code that a signal interrupted may still read it. */
@@ -65,6 +68,7 @@ struct ldx_error_state { /* dlerror(3), one per thread */
 };
 
 struct ldx_iteration; /* loader/ */
+enum { LDX_TLS_PROBES = 4 };
 
 /* The loader's record of a thread that has TLS. */
 struct ldx_thread {
@@ -81,6 +85,26 @@ struct ldx_thread {
   struct ldx_iteration *iteration; /* the innermost call of dl_iterate_phdr it is in */
   union ldx_dtv *dtv;
   int32_t process, id; /* of an adopted thread */
+  uint64_t number;     /* never used twice; 0: nobody has asked for it yet */
+  uintptr_t stack_low, stack_high; /* where its libc must be asked, and was; 0: not known */
+  bool told;           /* its static blocks were, and it has not ended since */
+  bool forking;        /* by a call that tells of it */
+  bool allocating;      /* it is inside a watched allocation function */
+  const struct ldx_object *probed[LDX_TLS_PROBES]; /* what it asked for last, and may still read */
+  uint32_t probes;
+};
+
+/* A block of a thread's that has come, or gone, for who wants to know. May be told in a signal handler. */
+struct ldx_tls_fact {
+  bool gone, is_static;
+  uint64_t module, object, bytes, align;
+  const void *block;
+  struct ldx_thread *thread;
+  uint64_t number; /* of the thread; 0: to be asked of it */
+};
+struct ldx_tls_watch {
+  bool (*wanted)(void);
+  void (*tell)(const struct ldx_tls_fact *fact);
 };
 
 /* Static TLS may grow while the program runs. A new thread gets the room that its libc is told of (static_size); room
@@ -100,6 +124,7 @@ struct ldx_tls {
   void *(*alloc)(size_t);      /* the program's malloc, when it is not its libc's: tools that replace it want to know
                                   TLS blocks (as they do under glibc's own loader); NULL: the heap's */
   void (*release)(void *);
+  const struct ldx_tls_watch *watch; /* NULL: nobody will ever want to know of blocks */
   struct ldx_thread *threads;
   int64_t dtv_at;                /* from the thread pointer to the word that points to the DTV */
   bool adopts;                   /* libc makes threads without a word: they have a DTV from the day they need one */
@@ -116,6 +141,9 @@ void ldx_tls_publish(struct ldx_tls *t);
 void ldx_tls_layout(struct ldx_tls *t, size_t tcb_size, size_t tcb_align);
 /* Start-up, after the layout: zeroed room in each thread for libc's own use, that far below the thread pointer. */
 size_t ldx_tls_reserve(struct ldx_tls *t, size_t size, size_t align);
+
+/* Start-up: what is used by now is never given back. */
+void ldx_tls_keep_static(struct ldx_tls *t);
 
 /* Gives a module loaded later static space; false when some thread has no room (or it is dynamic already). */
 bool ldx_tls_make_static(struct ldx_tls *t, struct ldx_object *o);
@@ -140,6 +168,9 @@ bool ldx_tls_new_dtv(struct ldx_tls *t, void *tcb, size_t room);
 /* Fills DTV and static blocks from the images; false when out of memory. */
 bool ldx_tls_init_thread(struct ldx_tls *t, void *tcb);
 void ldx_tls_free_thread(struct ldx_tls *t, void *tcb, bool storage);
+/* Tells of the thread's static blocks, unless that was done; of all its blocks that they are gone. */
+void ldx_tls_tell_static(struct ldx_tls *t, struct ldx_thread *th);
+void ldx_tls_tell_gone(struct ldx_tls *t, struct ldx_thread *th);
 
 /* The images of all static blocks, as they lie below a thread pointer. */
 void ldx_tls_copy_images(const struct ldx_tls *t, char *tp);

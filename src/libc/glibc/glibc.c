@@ -43,23 +43,41 @@ static void choose_errors(struct glibc_state *g) {
   g->signal_exception = (void (*)(int, void *, const char *))signal;
 }
 
-bool glibc_choose(struct glibc_state *g, struct ldx_object *ld, struct ldx_object *libc) {
-  struct ldx_span a = elf_build_id(&ld->image, ld->phdrs, ld->image.phnum);
-  struct ldx_span b = elf_build_id(&libc->image, libc->phdrs, libc->image.phnum);
+/* libc NULL: not known yet; the loader's build decides. */
+static const struct glibc_profile *profile_of(struct ldx_object *ld, struct ldx_object *libc) {
+  struct ldx_span a = elf_build_id(&ld->image, ld->phdrs, ld->image.phnum), b = {0};
+  if (libc)
+    b = elf_build_id(&libc->image, libc->phdrs, libc->image.phnum);
   for (size_t i = 0; i < LDX_COUNT(glibc_profiles); i++) {
     const struct glibc_profile *p = &glibc_profiles[i];
-    if (!same_id(a, p->ld_build_id) || !same_id(b, p->libc_build_id) || p->map.size > LDX_GUEST_MAP_SIZE)
-      continue;
-    *g = (struct glibc_state){.profile = p,
-                              .ld = ld,
-                              .libc = libc,
-                              .ro = (char *)ld->map.l_addr + p->object._rtld_global_ro,
-                              .global = (char *)ld->map.l_addr + p->object._rtld_global};
-    choose_errors(g);
-    return true;
+    if (same_id(a, p->ld_build_id) && (!libc || same_id(b, p->libc_build_id)) && p->map.size <= LDX_GUEST_MAP_SIZE)
+      return p;
   }
-  return false;
+  return NULL;
 }
+
+bool glibc_choose_loader(struct glibc_state *g, struct ldx_object *ld) {
+  const struct glibc_profile *p = profile_of(ld, NULL);
+  if (!p)
+    return false;
+  *g = (struct glibc_state){.profile = p,
+                            .ld = ld,
+                            .ro = (char *)ld->map.l_addr + p->object._rtld_global_ro,
+                            .global = (char *)ld->map.l_addr + p->object._rtld_global};
+  return true;
+}
+
+bool glibc_choose(struct glibc_state *g, struct ldx_object *ld, struct ldx_object *libc) {
+  const struct glibc_profile *p = profile_of(ld, libc);
+  if (!p || (g->profile && (p != g->profile || ld != g->ld)) || (!g->profile && !glibc_choose_loader(g, ld)))
+    return false;
+  g->profile = p;
+  g->libc = libc;
+  choose_errors(g);
+  return true;
+}
+
+bool glibc_catches_errors(const struct glibc_state *g) { return g->profile->ro._dl_catch_error != GLIBC_ABSENT; }
 
 size_t glibc_tcb_size(const struct glibc_state *g) { return g->profile->pthread.size; }
 
@@ -195,6 +213,12 @@ static void list_init(char *base, uint16_t off) {
   put_ptr(base, (uint16_t)(off + 8), base + off);
 }
 
+void glibc_set_stack_flags(const struct glibc_state *g, bool exec) {
+  const struct glibc_profile *f = g->profile;
+  put32(g->global, f->global._dl_stack_flags, exec ? PF_R | PF_W | PF_X : PF_R | PF_W);
+  put32(g->global, f->global._dl_stack_prot_flags, PROT_READ | PROT_WRITE | (exec ? PROT_EXEC : 0));
+}
+
 static void set_global(const struct glibc_state *g, const struct glibc_process *p) {
   const struct glibc_profile *f = g->profile;
   const uint16_t lists[] = {f->global._dl_stack_used, f->global._dl_stack_user, f->global._dl_stack_cache};
@@ -211,8 +235,7 @@ static void set_global(const struct glibc_state *g, const struct glibc_process *
   if (f->function.rtld_lock_default_unlock_recursive)
     put64(g->global, f->global._dl_rtld_unlock_recursive,
           g->ld->map.l_addr + f->function.rtld_lock_default_unlock_recursive);
-  put32(g->global, f->global._dl_stack_flags, p->exec_stack ? PF_R | PF_W | PF_X : PF_R | PF_W);
-  put32(g->global, f->global._dl_stack_prot_flags, PROT_READ | PROT_WRITE | (p->exec_stack ? PROT_EXEC : 0));
+  glibc_set_stack_flags(g, p->exec_stack);
   put64(g->global, f->global._dl_nns, 1);
 }
 

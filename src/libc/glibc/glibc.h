@@ -43,8 +43,13 @@ struct glibc_services {
       readonly_area, libc_freeres;
 };
 
-/* Finds the profile for a pair of ld-linux and libc; false when none fits (state unchanged). */
+/* Finds the profile for a pair of ld-linux and libc; false when none fits (state unchanged), or another one than that
+ * of the loader chosen before. */
 bool glibc_choose(struct glibc_state *g, struct ldx_object *ld, struct ldx_object *libc);
+/* The same while no libc is there yet. */
+bool glibc_choose_loader(struct glibc_state *g, struct ldx_object *ld);
+/* Errors go through a pointer that ldx can set, whichever libc of the process raises them. */
+bool glibc_catches_errors(const struct glibc_state *g);
 
 /* Size of what the libc keeps from the thread pointer up, and its alignment. */
 size_t glibc_tcb_size(const struct glibc_state *g);
@@ -60,6 +65,8 @@ void glibc_sync_namespace(const struct glibc_state *g, const struct ldx_namespac
 
 /* Before any code of the guest runs: variables of ld-linux. */
 void glibc_set_globals(const struct glibc_state *g, const struct glibc_process *p);
+/* Whether threads get executable stacks. */
+void glibc_set_stack_flags(const struct glibc_state *g, bool exec);
 /* Tunables from GLIBC_TUNABLES and their environment aliases, before ld-linux initialises itself. A privileged
  * process obeys none of them, and those that its children must not obey either are taken out of the environment. */
 void glibc_set_tunables(const struct glibc_state *g, struct ldx_heap *heap, char **envp, bool secure);
@@ -73,6 +80,14 @@ void glibc_redirect(const struct glibc_state *g, const struct glibc_services *s)
 void glibc_settle(const struct glibc_state *g, uint64_t minsigstksz);
 /* The main thread's descriptor at `tcb` (zeroed memory), and its registration with the kernel. */
 void glibc_init_main_thread(const struct glibc_state *g, char *tcb, const struct glibc_process *p);
+/* What libc knows of a thread; false for one that has ended. The stack as pthread_getattr_np tells it: 0 for the
+ * first thread, whose stack is the process's. */
+struct glibc_thread {
+  int32_t tid;
+  uintptr_t stack_low, stack_high;
+  bool is_first;
+};
+bool glibc_read_thread(const struct glibc_state *g, const char *tcb, struct glibc_thread *out);
 /* After constructors may run: libc's own early initialisation. */
 void glibc_early_init(const struct glibc_state *g, struct ldx_object *libc, bool initial);
 /* Executable stacks for all threads; 0 or an errno value. */

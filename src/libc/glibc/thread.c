@@ -116,3 +116,28 @@ void glibc_init_main_thread(const struct glibc_state *g, char *tcb, const struct
   register_robust(g, tcb);
   register_rseq(g, tcb, p->envp);
 }
+
+static uint64_t word_at(const char *tcb, uint16_t off) {
+  uint64_t v = 0;
+  if (off != GLIBC_ABSENT)
+    memcpy(&v, tcb + off, sizeof v);
+  return v;
+}
+
+static int32_t int_at(const char *tcb, uint16_t off) {
+  int32_t v;
+  memcpy(&v, tcb + off, sizeof v);
+  return v;
+}
+
+bool glibc_read_thread(const struct glibc_state *g, const char *tcb, struct glibc_thread *out) {
+  const struct glibc_profile *f = g->profile;
+  uintptr_t block = word_at(tcb, f->pthread.stackblock);
+  *out = (struct glibc_thread){.tid = int_at(tcb, f->pthread.tid), .is_first = !block};
+  if (block) {
+    out->stack_low = block + word_at(tcb, f->pthread.guardsize);
+    out->stack_high = block + word_at(tcb, f->pthread.stackblock_size);
+  }
+  /* the word that the kernel clears when the thread ends */
+  return out->tid > 0 && (f->pthread.joinstate == GLIBC_ABSENT || int_at(tcb, f->pthread.joinstate));
+}

@@ -1,0 +1,270 @@
+/* Auditors: bindings and calls. */
+#include <string.h>
+
+#include "arch/x86_64/reloc.h"
+#include "base/sys.h"
+#include "loader/audit_state.h"
+#include "loader/dl.h"
+
+static struct ldx_audit *audit(void) { return &ldx_self.audit; }
+
+/* One binding, as the auditors are told of it. */
+struct telling {
+  struct ldx_object *from, *definer;
+  const Elf64_Sym *sym;
+  uintptr_t value; /* and what they make of it */
+  uint32_t flags;
+  uint32_t no_enter, no_exit;
+};
+
+/* dlsym is told to who watches either object; references to who watches both. */
+static bool is_interested(const struct telling *t, uint32_t i) {
+  bool from = t->from->audit && t->from->audit->at[i].flags & LA_FLG_BINDFROM;
+  bool to = t->definer->audit && t->definer->audit->at[i].flags & LA_FLG_BINDTO;
+  return t->flags & LA_SYMB_DLSYM ? from || to : from && to;
+}
+
+static void tell(struct telling *t) {
+  const struct elf_symtab *s = &t->definer->dyn.sym;
+  const char *name = elf_symbol_name(s, t->sym);
+  Elf64_Sym sym = *t->sym;
+  sym.st_value = t->value;
+  for (uint32_t i = 0; i < audit()->count; i++) {
+    const struct ldx_auditor *a = &audit()->at[i];
+    bool interested = is_interested(t, i);
+    if (interested && a->symbind) {
+      uintptr_t value =
+          a->symbind(&sym, (unsigned)(t->sym - s->sym), &ldx_audit_of(t->from)->at[i].cookie,
+                     &ldx_audit_of(t->definer)->at[i].cookie, &t->flags, name);
+      if (value != sym.st_value)
+        t->flags |= LA_SYMB_ALTVALUE;
+      sym.st_value = value;
+    }
+    if (!interested || t->flags & LA_SYMB_NOPLTENTER)
+      t->no_enter |= 1u << i;
+    if (!interested || t->flags & LA_SYMB_NOPLTEXIT)
+      t->no_exit |= 1u << i;
+  }
+  t->value = sym.st_value;
+}
+
+static bool is_of_tool(const struct ldx_object *o) { return o->ns && o->ns->of_tool; }
+
+static bool has_address(const Elf64_Sym *s) { return s && ELF64_ST_TYPE(s->st_info) != STT_TLS; }
+
+/* Relocations are not calls: nobody can watch what goes that way. */
+static uintptr_t by_relocation(struct ldx_object *from, struct ldx_object *definer, const Elf64_Sym *sym,
+                               uintptr_t value) {
+  struct telling t = {from, definer, sym, value, LA_SYMB_NOPLTENTER | LA_SYMB_NOPLTEXIT, 0, 0};
+  tell(&t);
+  return t.value;
+}
+
+static bool is_choice(const struct ldx_binding *b) {
+  return ELF64_ST_TYPE(b->sym->st_info) == STT_GNU_IFUNC && b->sym->st_shndx != SHN_UNDEF && !b->override;
+}
+
+void ldx_audit_bound(struct ldx_object *from, uint32_t type, struct ldx_binding *b) {
+  if (!audit()->symbinds || is_of_tool(from) || !has_address(b->sym) || is_choice(b) || type == REL_SIZE64 ||
+      type == REL_SIZE32)
+    return;
+  uintptr_t value = ldx_binding_address(b), meant = by_relocation(from, b->object, b->sym, value);
+  if (meant != value)
+    b->override = meant;
+}
+
+/* A word that a resolver decides on. */
+struct ldx_audit_word {
+  struct ldx_object *from, *definer;
+  const Elf64_Sym *sym;
+  uintptr_t *where;
+  int64_t addend;
+};
+
+bool ldx_audit_defer(struct ldx_load *l, struct ldx_object *from, void *where, const struct ldx_binding *b,
+                     int64_t addend) {
+  struct ldx_audit_words *w = &l->audited;
+  if (!audit()->symbinds || is_of_tool(from) || !b)
+    return true;
+  if (w->count == w->room && !ldx_heap_grow(&ldx_self.heap, (void **)&w->at, &w->room, sizeof *w->at, 64))
+    return false;
+  w->at[w->count++] = (struct ldx_audit_word){from, b->object, b->sym, where, addend};
+  return true;
+}
+
+void ldx_audit_deferred(struct ldx_load *l) {
+  for (size_t i = 0; i < l->audited.count; i++) {
+    const struct ldx_audit_word *w = &l->audited.at[i];
+    uintptr_t value = *w->where - (uintptr_t)w->addend, meant = by_relocation(w->from, w->definer, w->sym, value);
+    if (meant != value)
+      *w->where = meant + (uintptr_t)w->addend;
+  }
+  ldx_delete(l->audited.at);
+  l->audited = (struct ldx_audit_words){0};
+}
+
+static uintptr_t tell_kept(uintptr_t t) {
+  tell((struct telling *)t);
+  return 0;
+}
+
+uintptr_t ldx_audit_bound_lazily(struct ldx_object *from, const struct ldx_binding *b, uintptr_t value) {
+  if (!audit()->symbinds || is_of_tool(from) || !has_address(b->sym))
+    return value;
+  struct telling t = {.from = from, .definer = b->object, .sym = b->sym, .value = value};
+  ldx_call_keeping_vectors(&ldx_self.cpu, tell_kept, (uintptr_t)&t);
+  return t.value;
+}
+
+uintptr_t ldx_audit_symbol(struct ldx_object *from, const struct ldx_sym_request *r, uintptr_t value) {
+  if (!audit()->symbinds || is_of_tool(from))
+    return value;
+  struct telling t = {from, r->object, r->sym, value, LA_SYMB_DLSYM, 0, 0};
+  tell(&t);
+  return t.value;
+}
+
+bool ldx_audit_watches(struct ldx_object *o) {
+  bool any = false;
+  for (uint32_t i = 0; o->audit && i < audit()->count; i++)
+    any = any || (audit()->at[i].pltenter && o->audit->at[i].flags & LA_FLG_BINDFROM);
+  return any && !is_of_tool(o);
+}
+
+/* These come back to their caller's frame later, which a frame in between would spoil. */
+static bool returns_twice(const char *name) {
+  static const char *const names[] = {"setjmp", "_setjmp", "sigsetjmp", "__sigsetjmp", "vfork", "getcontext"};
+  for (size_t i = 0; i < LDX_COUNT(names); i++)
+    if (!strcmp(names[i], name))
+      return true;
+  return false;
+}
+
+/* Under the lock that guards records. */
+static struct ldx_audit_call *call_of(struct ldx_object *o, uint64_t index) {
+  struct ldx_audit_object *r = ldx_audit_of(o);
+  const struct elf_relas *t = &o->dyn.jmprel;
+  if (index >= t->count)
+    ldx_die_text("%s: %s: invalid index of a lazily bound function", ldx_self.program_name, ldx_display_name(o));
+  struct ldx_audit_call *calls = __atomic_load_n(&r->calls, __ATOMIC_ACQUIRE);
+  if (__builtin_expect(calls != NULL, 1))
+    return &calls[index];
+  ldx_rlock_enter(&audit()->lock);
+  if (!r->calls)
+    __atomic_store_n(&r->calls, ldx_new(t->count * sizeof *calls), __ATOMIC_RELEASE);
+  ldx_rlock_leave(&audit()->lock);
+  if (!r->calls)
+    ldx_die_text("%s: cannot allocate memory", ldx_self.program_name);
+  return &r->calls[index];
+}
+
+/* Nobody wants to know of calls through this slot any more: from now on they cost what all others do. */
+static void settle(struct ldx_object *o, uint64_t index, uintptr_t value) {
+  uintptr_t *slot = (uintptr_t *)(o->map.l_addr + o->dyn.jmprel.at[index].r_offset);
+  uintptr_t at = (uintptr_t)slot, page = ldx_align_down(at, LDX_PAGE);
+  bool sealed = at + 8 > o->relro_start && at < o->relro_end && o->relocated;
+  if (ldx_self.options.bind_not)
+    return;
+  ldx_rlock_enter(&ldx_self.lock);
+  if (!sealed || !ldx_sys_failed(sys_mprotect((void *)page, LDX_PAGE, 3 /* PROT_READ | PROT_WRITE */)))
+    __atomic_store_n(slot, value, __ATOMIC_RELEASE);
+  if (sealed)
+    sys_mprotect((void *)page, LDX_PAGE, 1 /* PROT_READ */);
+  ldx_rlock_leave(&ldx_self.lock);
+}
+
+/* Auditors whose function is called at a call's begin. */
+static uint32_t entering(void) {
+  uint32_t mask = 0;
+  for (uint32_t i = 0; i < audit()->count; i++)
+    mask |= audit()->at[i].pltenter ? 1u << i : 0;
+  return mask;
+}
+
+static void bind_call(struct ldx_object *o, uint64_t index, struct ldx_audit_call *c) {
+  struct ldx_binding b;
+  struct ldx_reader reader = ldx_reader_enter();
+  uintptr_t value = ldx_lazy_value(o, &o->dyn.jmprel.at[index], &b);
+  ldx_reader_leave(reader);
+  struct telling t = {o, b.object, b.sym, value, 0, 0, 0};
+  if (b.sym)
+    tell(&t);
+  else
+    t.no_enter = UINT32_MAX;
+  c->sym = b.sym;
+  c->definer = b.object;
+  c->flags = t.flags;
+  c->no_exit = t.no_exit;
+  c->no_enter = t.no_enter;
+  c->returns_twice = b.sym && returns_twice(elf_symbol_name(&b.object->dyn.sym, b.sym));
+  __atomic_store_n(&c->value, t.value, __ATOMIC_RELEASE);
+  if (!(entering() & ~c->no_enter))
+    settle(o, index, t.value);
+}
+
+/* ldx's own functions that ask who calls them find their caller in the last argument's register. */
+static uintptr_t tell_caller(uintptr_t target, struct ldx_call_regs *regs) {
+  uintptr_t other = target == (uintptr_t)ldx_dlopen     ? (uintptr_t)ldx_dlopen_for
+                    : target == (uintptr_t)ldx_dlmopen  ? (uintptr_t)ldx_dlmopen_for
+                    : target == (uintptr_t)ldx_dlsym    ? (uintptr_t)ldx_dlsym_for
+                    : target == (uintptr_t)ldx_dlvsym   ? (uintptr_t)ldx_dlsym_for
+                                                        : 0;
+  if (!other)
+    return target;
+  if (target == (uintptr_t)ldx_dlsym)
+    regs->rdx = 0;
+  regs->rcx = *(uint64_t *)regs->rsp;
+  return other;
+}
+
+uintptr_t ldx_audit_enter(struct ldx_object *o, uint64_t index, struct ldx_call_regs *regs, long *framesize) {
+  struct ldx_audit_call *c = call_of(o, index);
+  *framesize = -1;
+  if (!__atomic_load_n(&c->value, __ATOMIC_ACQUIRE))
+    bind_call(o, index, c);
+  if (!c->sym)
+    return c->value;
+  const struct elf_symtab *s = &c->definer->dyn.sym;
+  const char *name = elf_symbol_name(s, c->sym);
+  Elf64_Sym sym = *c->sym;
+  sym.st_value = c->value;
+  uint32_t flags = c->flags, was = c->no_enter;
+  for (uint32_t i = 0; i < audit()->count; i++) {
+    const struct ldx_auditor *a = &audit()->at[i];
+    long wanted = -1;
+    if (!a->pltenter || was >> i & 1)
+      continue;
+    uintptr_t value = a->pltenter(&sym, (unsigned)(c->sym - s->sym), &o->audit->at[i].cookie,
+                                  &c->definer->audit->at[i].cookie, regs, &flags, name, &wanted);
+    if (value != sym.st_value)
+      flags |= LA_SYMB_ALTVALUE;
+    sym.st_value = value;
+    if (flags & LA_SYMB_NOPLTENTER)
+      c->no_enter |= 1u << i;
+    if (flags & LA_SYMB_NOPLTEXIT)
+      c->no_exit |= 1u << i;
+    if (!(c->no_exit >> i & 1) && wanted > *framesize)
+      *framesize = wanted;
+  }
+  if (c->no_enter != was && !(entering() & ~c->no_enter))
+    settle(o, index, c->value);
+  if (*framesize < 0 || c->returns_twice) {
+    *framesize = -1;
+    return sym.st_value;
+  }
+  return tell_caller(sym.st_value, regs);
+}
+
+void ldx_audit_leave(struct ldx_object *o, uint64_t index, const struct ldx_call_regs *regs,
+                     struct ldx_call_result *result) {
+  const struct ldx_audit_call *c = call_of(o, index);
+  const struct elf_symtab *s = &c->definer->dyn.sym;
+  Elf64_Sym sym = *c->sym;
+  sym.st_value = c->value;
+  for (uint32_t i = 0; i < audit()->count; i++) {
+    const struct ldx_auditor *a = &audit()->at[i];
+    if (a->pltexit && !(c->no_exit >> i & 1))
+      a->pltexit(&sym, (unsigned)(c->sym - s->sym), &o->audit->at[i].cookie, &c->definer->audit->at[i].cookie, regs,
+                 result, elf_symbol_name(s, c->sym));
+  }
+}

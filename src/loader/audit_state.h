@@ -1,0 +1,38 @@
+/* What is known of auditors, and of each object for them. */
+#ifndef LDX_LOADER_AUDIT_STATE_H
+#define LDX_LOADER_AUDIT_STATE_H
+
+#include "loader/audit.h"
+#include "loader/load.h"
+
+/* A slot of a PLT whose calls are watched. */
+struct ldx_audit_call {
+  uintptr_t value; /* 0: not bound yet; written last */
+  const Elf64_Sym *sym;
+  struct ldx_object *definer;
+  uint32_t flags;             /* LA_SYMB_* as the auditors left them */
+  uint32_t no_enter, no_exit; /* one bit an auditor: does not want to know */
+  bool returns_twice;
+};
+
+struct ldx_audit_object {
+  struct ldx_audit_call *calls; /* one for each relocation of the PLT, or NULL */
+  bool opened, closed;
+  struct {
+    uintptr_t cookie;
+    uint32_t flags; /* LA_FLG_* */
+  } at[];           /* one an auditor */
+};
+
+enum { LA_FLG_BINDTO = 1, LA_FLG_BINDFROM = 2 };
+enum {
+  LA_SYMB_NOPLTENTER = 1,
+  LA_SYMB_NOPLTEXIT = 2,
+  LA_SYMB_DLSYM = 8,
+  LA_SYMB_ALTVALUE = 16,
+};
+
+/* The object's record; made when it has none. */
+struct ldx_audit_object *ldx_audit_of(struct ldx_object *o);
+
+#endif

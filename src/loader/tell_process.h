@@ -1,0 +1,20 @@
+/* Events of processes: libc's functions that make one, or become another program, are wrapped when a reference to
+ * them is bound while somebody wants to know, or programs are to be followed (follow.h). */
+#ifndef LDX_LOADER_TELL_PROCESS_H
+#define LDX_LOADER_TELL_PROCESS_H
+
+#include <stdint.h>
+
+/* The wrapper of libc's function `name`, which lies at `real`; 0 when it has none, or nobody wants to know. */
+uintptr_t ldx_process_wrapper(const char *name, uintptr_t real);
+
+/* Called by libc's fork after everything else: in the parent, in the child. */
+void ldx_tell_fork(void);
+void ldx_tell_child(void);
+/* A program that is followed: whose child the process is. */
+void ldx_tell_followed(void);
+
+/* For stubs.S: what vfork returns to each of both. */
+long ldx_vforked(long result);
+
+#endif

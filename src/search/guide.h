@@ -1,0 +1,28 @@
+/* Others' say in a search: tools that steer it, and who keeps the journal. Private to no layer: the loader fills the
+ * table, search/ calls it. NULL in struct ldx_library_search: nobody has anything to say. */
+#ifndef LDX_SEARCH_GUIDE_H
+#define LDX_SEARCH_GUIDE_H
+
+#include <ldx/steer.h>
+
+#include "search/library.h"
+
+struct ldx_guide {
+  /* A list of folders begins; a file was tried: error 0 when it will do. */
+  void (*list)(const struct ldx_find_request *r, const char *source, const char *owner);
+  void (*tried)(const struct ldx_find_request *r, const char *path, const char *source, int error);
+
+  /* What to try instead of the candidate (heap), or NULL: as it is. LDX_DENY: see diag. */
+  enum ldx_verdict (*path)(const struct ldx_find_request *r, const char *candidate, char **out, struct ldx_diag *d);
+  /* Bytes instead of the file: a descriptor. */
+  enum ldx_verdict (*image)(const struct ldx_find_request *r, const char *path, int *fd, struct ldx_diag *d);
+  /* The folders to search instead of a list (heap text); source "" is asked first, and is an empty list. */
+  enum ldx_verdict (*folders)(const struct ldx_find_request *r, const char *source, const char *owner,
+                              const char *folders, char **out, struct ldx_diag *d);
+  /* An algorithm instead of the one in force. LDX_PASS: none. LDX_STOP: it has found nothing. */
+  enum ldx_verdict (*search)(const struct ldx_find_request *r, ldx_search *s, struct ldx_diag *d);
+  /* A file that is known to be the answer (heap), from a cache or a record: NULL, none. source tells from where. */
+  char *(*known)(const struct ldx_find_request *r, const char **source, struct ldx_diag *d);
+};
+
+#endif
