@@ -68,7 +68,8 @@ struct ldx_io_scope {
   uint32_t size;
   const char *paths; /* NULL: all */
   /* Of the program's own calls (open, stat, fopen, ... of its libc) those whose paths match, and whose last component
-   * matches one of these: "*.py:*.pyc". NULL: none. It counts for references bound from now on. */
+   * matches one of these: "*.py:*.pyc"; that of a folder to be listed ends with a slash. NULL: none. It counts for
+   * references bound from now on. The program gets copies in memory, with the file's size, permissions and times. */
   const char *files;
 };
 

@@ -418,15 +418,22 @@ long ldx_io_list(struct ldx_io *io, const char *path, uint64_t from, void *buf, 
   return r;
 }
 
-bool ldx_io_wants(struct ldx_io *io, const char *path) {
-  char absolute[PATH_ROOM];
+static bool wants(const struct ldx_io_layer *l, const char *path, const char *last, enum ldx_io_wanted what) {
+  return !l->popped && (what == LDX_IO_ANY || (l->files && matches(l->files, last))) &&
+         (!l->paths || matches(l->paths, path));
+}
+
+bool ldx_io_wants(struct ldx_io *io, const char *path, enum ldx_io_wanted what) {
+  char absolute[PATH_ROOM], last[PATH_ROOM];
   if (io_is_plain(io) || !path || !make_absolute(path, absolute))
     return false;
-  const char *last = strrchr(absolute, '/') + 1;
+  size_t n = strlen(strcpy(last, strrchr(absolute, '/') + 1));
+  if (what == LDX_IO_FOLDER)
+    strcpy(last + n, "/");
   bool wanted = false;
   lock(io);
-  for (struct ldx_io_layer *l = first_layer(io); l && !wanted; l = l->next)
-    wanted = !l->popped && l->files && matches(l->files, last) && (!l->paths || matches(l->paths, absolute));
+  for (const struct ldx_io_layer *l = first_layer(io); l && !wanted; l = l->next)
+    wanted = wants(l, absolute, last, what);
   unlock(io);
   return wanted;
 }
@@ -491,9 +498,10 @@ long ldx_io_add(struct ldx_io *io, struct ldx_tool *tool, const struct ldx_io_sc
   l->files = copy(io->heap, scope->files, &ok);
   lock(io);
   l->next = io->top;
-  if (ok)
+  if (ok) {
     __atomic_store_n(&io->top, l, __ATOMIC_RELEASE);
-  else
+    io->program_layers += l->files != NULL;
+  } else
     drop_layer(io, l);
   unlock(io);
   return ok ? 0 : -ENOMEM;
@@ -507,6 +515,7 @@ long ldx_io_remove(struct ldx_io *io, struct ldx_tool *tool) {
   if (l) {
     __atomic_store_n(link, l->next, __ATOMIC_RELEASE);
     l->popped = true;
+    io->program_layers -= l->files != NULL;
     if (l->next)
       l->next->refs++; /* whose call is under way finds its way down */
     drop_layer(io, l);

@@ -121,8 +121,10 @@ static inline long io_munmap(struct ldx_io *io, void *addr, size_t n) {
 /* The absolute path of a file that a provider opened; NULL: it is the kernel's. Valid while it is open. */
 const char *ldx_io_path(const struct ldx_io *io, int fd);
 
-/* Whether the program's own call with this path is a provider's. */
-bool ldx_io_wants(struct ldx_io *io, const char *path);
+/* Whether the program's own call with this path is a provider's: by the last component, as that of a folder ("x/"),
+ * or whatever it is. */
+enum ldx_io_wanted { LDX_IO_FILE, LDX_IO_FOLDER, LDX_IO_ANY };
+bool ldx_io_wants(struct ldx_io *io, const char *path, enum ldx_io_wanted what);
 
 /* A library is looked for; and was mapped, or failed: 0 or the (positive) errno value that all agree on. */
 void ldx_io_begin(struct ldx_io *io, const char *name);

@@ -160,6 +160,9 @@ struct ldx_process {
   struct ldx_guide guide; /* steer.c; search.guide points here while it is wanted */
   struct ldx_fd_batch closing;
   struct ldx_io io;
+  struct ldx_folder *folders; /* io_folder.c: that the program has open */
+  void *collfs[8];            /* _dl_collfs_api */
+  bool collfs_pushed;
 
   struct ldx_namespace base; /* and the list of all */
   struct ldx_unique_table base_unique;

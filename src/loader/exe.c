@@ -1,9 +1,11 @@
 #include "loader/exe.h"
 
+#include <fcntl.h>
 #include <string.h>
 
 #include "base/sys.h"
 #include "loader/context.h"
+#include "loader/io.h"
 
 enum wrapped {
   READLINK,
@@ -31,8 +33,19 @@ enum wrapped {
   EXECVE,
   EXECV,
   POSIX_SPAWN,
+  LSTAT, /* from here on for providers only */
+  LSTAT64,
+  LXSTAT,
+  LXSTAT64,
+  OPENDIR,
+  READDIR,
+  READDIR64,
+  REWINDDIR,
+  CLOSEDIR,
+  EXECVP,
+  VFORK,
 };
-_Static_assert(POSIX_SPAWN + 1 == LDX_EXE_WRAPPERS, "one wrapper a name");
+_Static_assert(VFORK + 1 == LDX_EXE_WRAPPERS, "one wrapper a name");
 
 #define REAL(i, ...) ((long (*)(__VA_ARGS__))ldx_self.exe_real[i])
 
@@ -57,6 +70,19 @@ static bool is_exe_link(const char *path) {
          digits_are_pid(who, n);
 }
 
+/* A path relative to a folder's descriptor is not for providers. */
+static bool at_wants(int fd, const char *p) { return (fd == AT_FDCWD || (p && *p == '/')) && ldx_program_wants(p); }
+static bool stream_wants(const char *p, const char *mode) {
+  return mode && mode[0] == 'r' && !strchr(mode, '+') && ldx_program_wants(p);
+}
+static int provided_stat(const char *p, void *st, int flags) {
+  return (int)ldx_as_libc(ldx_io_stat(&ldx_self.io, p, st, flags));
+}
+static int provided_open(const char *p, int flags) { return (int)ldx_as_libc(ldx_program_open(p, flags)); }
+static long provided_link(const char *p, char *buf, size_t n) {
+  return ldx_as_libc(io_readlink(&ldx_self.io, p, buf, n));
+}
+
 const char *ldx_follow_exe(const char *path) { return is_exe_link(path) ? ldx_self.exe_path : path; }
 
 static long copy_link(char *buf, size_t size) {
@@ -67,9 +93,13 @@ static long copy_link(char *buf, size_t size) {
 }
 
 static long w_readlink(const char *p, char *buf, size_t n) {
+  if (ldx_program_wants(p))
+    return provided_link(p, buf, n);
   return is_exe_link(p) && n ? copy_link(buf, n) : REAL(READLINK, const char *, char *, size_t)(p, buf, n);
 }
 static long w_readlinkat(int fd, const char *p, char *buf, size_t n) {
+  if (at_wants(fd, p))
+    return provided_link(p, buf, n);
   return is_exe_link(p) && n ? copy_link(buf, n) : REAL(READLINKAT, int, const char *, char *, size_t)(fd, p, buf, n);
 }
 static long w_readlink_chk(const char *p, char *buf, size_t n, size_t room) {
@@ -89,58 +119,160 @@ static long w_realpath_chk(const char *p, char *buf, size_t room) {
 }
 static long w_canonicalize(const char *p) { return REAL(CANONICALIZE, const char *)(ldx_follow_exe(p)); }
 static int w_open(const char *p, int flags, int mode) {
+  if (ldx_program_wants_open(p, flags))
+    return provided_open(p, flags);
   return (int)REAL(OPEN, const char *, int, int)(ldx_follow_exe(p), flags, mode);
 }
 static int w_open64(const char *p, int flags, int mode) {
+  if (ldx_program_wants_open(p, flags))
+    return provided_open(p, flags);
   return (int)REAL(OPEN64, const char *, int, int)(ldx_follow_exe(p), flags, mode);
 }
 static int w_openat(int fd, const char *p, int flags, int mode) {
+  if (at_wants(fd, p) && ldx_program_wants_open(p, flags))
+    return provided_open(p, flags);
   return (int)REAL(OPENAT, int, const char *, int, int)(fd, ldx_follow_exe(p), flags, mode);
 }
 static int w_openat64(int fd, const char *p, int flags, int mode) {
+  if (at_wants(fd, p) && ldx_program_wants_open(p, flags))
+    return provided_open(p, flags);
   return (int)REAL(OPENAT64, int, const char *, int, int)(fd, ldx_follow_exe(p), flags, mode);
 }
 static long w_fopen(const char *p, const char *mode) {
+  if (stream_wants(p, mode))
+    return (long)ldx_program_fopen(p, mode);
   return REAL(FOPEN, const char *, const char *)(ldx_follow_exe(p), mode);
 }
 static long w_fopen64(const char *p, const char *mode) {
+  if (stream_wants(p, mode))
+    return (long)ldx_program_fopen(p, mode);
   return REAL(FOPEN64, const char *, const char *)(ldx_follow_exe(p), mode);
 }
-static int w_stat(const char *p, void *st) { return (int)REAL(STAT, const char *, void *)(ldx_follow_exe(p), st); }
+static int w_stat(const char *p, void *st) {
+  if (ldx_program_wants(p))
+    return provided_stat(p, st, 0);
+  return (int)REAL(STAT, const char *, void *)(ldx_follow_exe(p), st);
+}
 static int w_stat64(const char *p, void *st) {
+  if (ldx_program_wants(p))
+    return provided_stat(p, st, 0);
   return (int)REAL(STAT64, const char *, void *)(ldx_follow_exe(p), st);
 }
 static int w_fstatat(int fd, const char *p, void *st, int flags) {
+  if (at_wants(fd, p))
+    return provided_stat(p, st, flags & AT_SYMLINK_NOFOLLOW);
   return (int)REAL(FSTATAT, int, const char *, void *, int)(fd, flags & 0x100 ? p : ldx_follow_exe(p), st, flags);
 }
 static int w_fstatat64(int fd, const char *p, void *st, int flags) {
+  if (at_wants(fd, p))
+    return provided_stat(p, st, flags & AT_SYMLINK_NOFOLLOW);
   return (int)REAL(FSTATAT64, int, const char *, void *, int)(fd, flags & 0x100 ? p : ldx_follow_exe(p), st, flags);
 }
 static int w_xstat(int v, const char *p, void *st) {
+  if (ldx_program_wants(p))
+    return provided_stat(p, st, 0);
   return (int)REAL(XSTAT, int, const char *, void *)(v, ldx_follow_exe(p), st);
 }
 static int w_xstat64(int v, const char *p, void *st) {
+  if (ldx_program_wants(p))
+    return provided_stat(p, st, 0);
   return (int)REAL(XSTAT64, int, const char *, void *)(v, ldx_follow_exe(p), st);
 }
 static int w_fxstatat(int v, int fd, const char *p, void *st, int flags) {
+  if (at_wants(fd, p))
+    return provided_stat(p, st, flags & AT_SYMLINK_NOFOLLOW);
   return (int)REAL(FXSTATAT, int, int, const char *, void *, int)(v, fd, flags & 0x100 ? p : ldx_follow_exe(p), st,
                                                                   flags);
 }
 static int w_fxstatat64(int v, int fd, const char *p, void *st, int flags) {
+  if (at_wants(fd, p))
+    return provided_stat(p, st, flags & AT_SYMLINK_NOFOLLOW);
   return (int)REAL(FXSTATAT64, int, int, const char *, void *, int)(v, fd, flags & 0x100 ? p : ldx_follow_exe(p), st,
                                                                     flags);
 }
-static int w_access(const char *p, int mode) { return (int)REAL(ACCESS, const char *, int)(ldx_follow_exe(p), mode); }
+static int w_access(const char *p, int mode) {
+  if (ldx_program_wants(p))
+    return (int)ldx_as_libc(io_access(&ldx_self.io, p, mode));
+  return (int)REAL(ACCESS, const char *, int)(ldx_follow_exe(p), mode);
+}
+/* Where the program to be run lies: a copy in memory, when a provider has it. */
+static const char *image_of(const char *p, char buf[32], long *error) {
+  *error = 0;
+  return ldx_program_wants(p) ? ldx_program_image(p, buf, error) : ldx_follow_exe(p);
+}
 static int w_execve(const char *p, char *const *argv, char *const *envp) {
-  return (int)REAL(EXECVE, const char *, char *const *, char *const *)(ldx_follow_exe(p), argv, envp);
+  char buf[32];
+  long error;
+  const char *image = image_of(p, buf, &error);
+  return image ? (int)REAL(EXECVE, const char *, char *const *, char *const *)(image, argv, envp)
+               : (int)ldx_fail_libc(error);
 }
 static int w_execv(const char *p, char *const *argv) {
-  return (int)REAL(EXECV, const char *, char *const *)(ldx_follow_exe(p), argv);
+  char buf[32];
+  long error;
+  const char *image = image_of(p, buf, &error);
+  return image ? (int)REAL(EXECV, const char *, char *const *)(image, argv) : (int)ldx_fail_libc(error);
+}
+/* PATH is searched by libc. */
+static int w_execvp(const char *p, char *const *argv) {
+  char buf[32];
+  long error;
+  const char *image = p && strchr(p, '/') ? image_of(p, buf, &error) : p;
+  return image ? (int)REAL(EXECVP, const char *, char *const *)(image, argv) : (int)ldx_fail_libc(error);
 }
 static int w_posix_spawn(void *pid, const char *p, const void *fa, const void *attr, char *const *argv,
                          char *const *envp) {
   return (int)REAL(POSIX_SPAWN, void *, const char *, const void *, const void *, char *const *,
                    char *const *)(pid, ldx_follow_exe(p), fa, attr, argv, envp);
+}
+
+static int w_lstat(const char *p, void *st) {
+  return ldx_program_wants(p) ? provided_stat(p, st, AT_SYMLINK_NOFOLLOW)
+                              : (int)REAL(LSTAT, const char *, void *)(p, st);
+}
+static int w_lstat64(const char *p, void *st) {
+  return ldx_program_wants(p) ? provided_stat(p, st, AT_SYMLINK_NOFOLLOW)
+                              : (int)REAL(LSTAT64, const char *, void *)(p, st);
+}
+static int w_lxstat(int v, const char *p, void *st) {
+  return ldx_program_wants(p) ? provided_stat(p, st, AT_SYMLINK_NOFOLLOW)
+                              : (int)REAL(LXSTAT, int, const char *, void *)(v, p, st);
+}
+static int w_lxstat64(int v, const char *p, void *st) {
+  return ldx_program_wants(p) ? provided_stat(p, st, AT_SYMLINK_NOFOLLOW)
+                              : (int)REAL(LXSTAT64, int, const char *, void *)(v, p, st);
+}
+static void *w_opendir(const char *p) {
+  long error = -38 /* ENOSYS: the kernel's */;
+  void *f = ldx_program_wants_folder(p) ? ldx_folder_open(p, &error) : NULL;
+  if (f || error == -38)
+    return f ? f : (void *)REAL(OPENDIR, const char *)(p);
+  ldx_fail_libc(error);
+  return NULL;
+}
+static void *w_readdir(void *d) {
+  struct ldx_folder *f = ldx_folder(d);
+  return f ? ldx_folder_read(f) : (void *)REAL(READDIR, void *)(d);
+}
+static void *w_readdir64(void *d) {
+  struct ldx_folder *f = ldx_folder(d);
+  return f ? ldx_folder_read(f) : (void *)REAL(READDIR64, void *)(d);
+}
+static void w_rewinddir(void *d) {
+  struct ldx_folder *f = ldx_folder(d);
+  f ? ldx_folder_rewind(f) : (void)REAL(REWINDDIR, void *)(d);
+}
+static int w_closedir(void *d) {
+  struct ldx_folder *f = ldx_folder(d);
+  if (!f)
+    return (int)REAL(CLOSEDIR, void *)(d);
+  ldx_folder_close(f);
+  return 0;
+}
+/* A wrapper returns once: the child gets a process of its own, in which exec may be answered by a provider. */
+static int w_vfork(void) {
+  uintptr_t fork = ldx_self.base.libc ? ldx_address_of(ldx_self.base.libc, "fork") : 0;
+  return fork ? ((int (*)(void))fork)() : (int)ldx_fail_libc(-38);
 }
 
 static const struct {
@@ -172,6 +304,17 @@ static const struct {
     [EXECVE] = {"execve", w_execve},
     [EXECV] = {"execv", w_execv},
     [POSIX_SPAWN] = {"posix_spawn", w_posix_spawn},
+    [LSTAT] = {"lstat", w_lstat},
+    [LSTAT64] = {"lstat64", w_lstat64},
+    [LXSTAT] = {"__lxstat", w_lxstat},
+    [LXSTAT64] = {"__lxstat64", w_lxstat64},
+    [OPENDIR] = {"opendir", w_opendir},
+    [READDIR] = {"readdir", w_readdir},
+    [READDIR64] = {"readdir64", w_readdir64},
+    [REWINDDIR] = {"rewinddir", w_rewinddir},
+    [CLOSEDIR] = {"closedir", w_closedir},
+    [EXECVP] = {"execvp", w_execvp},
+    [VFORK] = {"vfork", w_vfork},
 };
 
 #define LETTERS(a, b) (1ull << (((a)*7 + (b)) % 64))
@@ -179,14 +322,15 @@ static const struct {
 static bool may_be_wrapped(const char *name) {
   static const uint64_t known = LETTERS('r', 'e') | LETTERS('_', '_') | LETTERS('c', 'a') | LETTERS('o', 'p') |
                                 LETTERS('f', 'o') | LETTERS('s', 't') | LETTERS('f', 's') | LETTERS('a', 'c') |
-                                LETTERS('e', 'x') | LETTERS('p', 'o');
+                                LETTERS('e', 'x') | LETTERS('p', 'o') | LETTERS('l', 's') | LETTERS('c', 'l') |
+                                LETTERS('v', 'f');
   return name[0] && (known & LETTERS((unsigned char)name[0], (unsigned char)name[1]));
 }
 
 uintptr_t ldx_exe_wrapper(const char *name, uintptr_t real) {
   if (!may_be_wrapped(name))
     return 0;
-  for (unsigned i = 0; i < LDX_EXE_WRAPPERS; i++)
+  for (unsigned i = 0; i < (ldx_io_wraps_program() ? LDX_EXE_WRAPPERS : LSTAT); i++)
     if (!strcmp(wrappers[i].name, name)) {
       __atomic_store_n(&ldx_self.exe_real[i], real, __ATOMIC_RELEASE);
       return (uintptr_t)wrappers[i].function;

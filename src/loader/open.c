@@ -181,19 +181,31 @@ static char *folder_of(const char *path) {
   return slash ? ldx_strndup(&ldx_self.heap, path, slash == path ? 1 : (size_t)(slash - path)) : NULL;
 }
 
+/* Providers may see to it that a library fails everywhere when it fails anywhere. */
+static struct ldx_object *agree(struct ldx_load *l, const char *name, struct ldx_object *o) {
+  int error = o ? 0 : l->diag->error ? l->diag->error : ENOEXEC;
+  int agreed = ldx_io_end(&ldx_self.io, name, error);
+  if (!agreed || agreed == error)
+    return o;
+  ldx_diag_clear(l->diag);
+  ldx_fail(l->diag, LDX_DIAG_LOAD, agreed, name, "cannot open shared object file");
+  return NULL;
+}
+
 static struct ldx_object *open_found(struct ldx_load *l, const char *name, struct ldx_object *loader, int mode) {
   struct ldx_library_file f;
+  ldx_io_begin(&ldx_self.io, name);
   if (!find(l, name, loader, &f))
-    return NULL;
+    return agree(l, name, NULL);
   struct ldx_object *o = map_found(l, &f, name, loader, mode);
   if (o && o->pending && !o->reason && ldx_self.journal.on)
     o->reason = ldx_reason_text(&f);
   if (o && o->pending && f.asked && ldx_self.search.keep_origin && !o->origin)
     o->origin = folder_of(f.asked);
-  ldx_close_later(&ldx_self.closing, f.fd);
+  io_close_later(&ldx_self.io, &ldx_self.closing, f.fd);
   ldx_delete(f.asked);
   ldx_delete(f.path);
-  return o;
+  return agree(l, name, o);
 }
 
 static struct ldx_object *load_object(struct ldx_load *l, const char *name, struct ldx_object *loader, int mode) {

@@ -5,6 +5,7 @@
 #include "loader/dl.h"
 #include "loader/error.h"
 #include "loader/exe.h"
+#include "loader/io.h"
 #include "loader/load.h"
 #include "loader/musl.h"
 #include "loader/steer.h"
@@ -81,7 +82,7 @@ uintptr_t ldx_own_function(const char *name) {
   for (size_t i = 0; i < LDX_COUNT(own); i++)
     if (!strcmp(own[i].name, name))
       return (uintptr_t)own[i].function;
-  return 0;
+  return ldx_io_function(name);
 }
 
 static bool is_guest_library(const struct ldx_object *o) {
@@ -137,5 +138,6 @@ uintptr_t ldx_override(struct ldx_object *definer, const Elf64_Sym *sym) {
     return f;
   uintptr_t real = ldx_symbol_address(definer, sym);
   f = ldx_process_wrapper(name, real);
-  return f || !ldx_self.options.command ? f : ldx_exe_wrapper(name, real);
+  bool wrapped = ldx_self.options.command || ldx_io_wraps_program();
+  return f || !wrapped ? f : ldx_exe_wrapper(name, real);
 }

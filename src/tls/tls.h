@@ -84,6 +84,7 @@ struct ldx_thread {
   uint64_t reader_epoch;           /* 0: not inside a lock-free reader */
   struct ldx_iteration *iteration; /* the innermost call of dl_iterate_phdr it is in */
   union ldx_dtv *dtv;
+  int32_t io_wish; /* whether providers answer its calls: > 0 all, < 0 none, 0 those of `files` */
   int32_t process, id; /* of an adopted thread */
   uint64_t number;     /* never used twice; 0: nobody has asked for it yet */
   uintptr_t stack_low, stack_high; /* where its libc must be asked, and was; 0: not known */
