@@ -116,6 +116,10 @@ struct ldx_policy_ifunc {
   const char *sym, *choose; /* always */
 };
 
+struct ldx_policy_file {
+  uint64_t dev, ino;
+};
+
 struct ldx_policy {
   struct {
     const char *where;
@@ -161,10 +165,10 @@ struct ldx_policy {
   ldx_policy_pairs init_order; /* names: `first` is initialised before `second` */
 
   /* private */
-  const char *where;
-  const char *schema;
+  uint32_t schema;
   int64_t version;
   ldx_policy_texts include;
+  LDX_POLICY_LIST(struct ldx_policy_file) files; /* that were read: each is read once */
   struct ldx_heap *heap;
   struct ldx_policy_block *blocks; /* all memory */
 };
