@@ -87,6 +87,8 @@ struct ldx_options {
   struct ldx_words passed_on; /* options that these get too */
   struct ldx_words tools;
   const char *tools_env; /* LDX_TOOLS */
+  struct ldx_words policies;
+  const char *policy_env; /* LDX_POLICY */
   size_t static_tls;     /* bytes for libraries that come when threads are there; 0: the usual */
 };
 

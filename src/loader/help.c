@@ -30,6 +30,8 @@ static const char usage[] =
     "  --audit NAMES         accepted, and told that it is not supported\n"
     "\n"
     "Change how the program is run:\n"
+    "  --policy FILE         obey this policy, after the program's own and those of LDX_POLICY (a:b:c). In place of a\n"
+    "                        file, 'section' means the program's section .ldx.policy, 'none' takes back all before\n"
     "  --argv0 TEXT          give the program this argv[0]\n"
     "  --share PATTERNS      load these libraries (a:b*:c) once for all namespaces that dlmopen makes (LDX_SHARE)\n"
     "  --static-tls BYTES    room in each thread's stack for libraries that want static TLS and are loaded when "

@@ -135,6 +135,7 @@ void ldx_read_environment(struct ldx_args *a, struct ldx_options *o, struct ldx_
   o->static_tls = static_tls && !a->auxv.secure ? read_number(static_tls) : 0;
   o->follow = !a->auxv.secure && set_and_not_empty(a, "LDX_FOLLOW");
   o->tools_env = a->auxv.secure ? NULL : ldx_getenv(a, "LDX_TOOLS");
+  o->policy_env = a->auxv.secure ? NULL : ldx_getenv(a, "LDX_POLICY");
   s->hwcap_mask_set = mask;
   s->hwcap_mask = mask ? read_number(mask) : 0;
   read_debug(a, o);
@@ -213,6 +214,7 @@ int ldx_read_arguments(struct ldx_args *a, struct ldx_options *o, struct ldx_lib
       {.name = "--help", .flag = &help},
       {.name = "--version", .flag = &version},
       {.name = "--tool", .words = &o->tools, .passed_on = true},
+      {.name = "--policy", .words = &o->policies, .passed_on = true},
   };
   int i = 1;
   while (i < a->argc && a->argv[i][0] == '-' && a->argv[i][1] == '-') {

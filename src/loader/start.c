@@ -15,6 +15,7 @@
 #include "loader/load.h"
 #include "loader/musl.h"
 #include "loader/options.h"
+#include "loader/policy.h"
 #include "loader/preload.h"
 #include "loader/stack.h"
 #include "loader/steer.h"
@@ -355,6 +356,7 @@ static void set_dt_debug(struct ldx_object *o) {
 static void load_program(struct ldx_load *l) {
   ldx_self.r_debug.r_map = l->ns->first;
   set_dt_debug(l->root);
+  ldx_read_policy(l->root);
   if (ldx_tools_wanted())
     ldx_start_tools(l);
   else if (ldx_self.hooks.steered)
