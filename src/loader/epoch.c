@@ -47,6 +47,43 @@ static void release(struct ldx_retired *r) {
   ldx_delete(r);
 }
 
+static void probe(const struct ldx_object **ring, uint32_t *at, uint32_t size, const struct ldx_object *o) {
+  uint32_t i = __atomic_fetch_add(at, 1, __ATOMIC_RELAXED) % size;
+  __atomic_store_n(&ring[i], o, __ATOMIC_SEQ_CST);
+}
+
+void ldx_keep_probed(const struct ldx_object *o) {
+  struct ldx_watches *w = &ldx_self.watches;
+  struct ldx_thread *th = ldx_thread_self();
+  if (!__atomic_load_n(&w->probing, __ATOMIC_RELAXED))
+    __atomic_store_n(&w->probing, true, __ATOMIC_SEQ_CST);
+  if (th)
+    probe(th->probed, &th->probes, LDX_COUNT(th->probed), o);
+  else
+    probe(w->probed, &w->probes, LDX_COUNT(w->probed), o);
+}
+
+static bool has(const struct ldx_object *const *ring, uint32_t size, const struct ldx_object *o) {
+  for (uint32_t i = 0; i < size; i++)
+    if (__atomic_load_n(&ring[i], __ATOMIC_SEQ_CST) == o)
+      return true;
+  return false;
+}
+
+/* Somebody has found the object, and may still read it, though he is no reader any more. */
+static bool is_probed(const struct ldx_object *o) {
+  const struct ldx_watches *w = &ldx_self.watches;
+  if (!o || !__atomic_load_n(&w->probing, __ATOMIC_SEQ_CST))
+    return false;
+  bool is = has(w->probed, LDX_COUNT(w->probed), o);
+  ldx_rlock_enter(&ldx_self.tls.lock);
+  for (struct ldx_thread *th = ldx_self.tls.threads; th && !is; th = th->next)
+    is = has(th->probed, LDX_COUNT(th->probed), o);
+  ldx_rlock_leave(&ldx_self.tls.lock);
+  return is;
+}
+
+/* Whoever finds an object as a reader notes it before he is none: readers are asked for first. */
 void ldx_reclaim(void) {
   if (!ldx_self.retired)
     return;
@@ -54,7 +91,7 @@ void ldx_reclaim(void) {
   struct ldx_retired **p = &ldx_self.retired;
   while (*p) {
     struct ldx_retired *r = *p;
-    if (r->epoch > oldest) {
+    if (r->epoch > oldest || is_probed(r->object)) {
       p = &r->next;
       continue;
     }

@@ -133,9 +133,9 @@ static void before_fork(void) {
   if (!has_threads())
     return;
   ldx_rlock_enter(&ldx_self.lock);
-  ldx_rlock_enter(&ldx_self.tls.lock);
   for (struct ldx_namespace *ns = &ldx_self.base; ns; ns = ns->next)
     ldx_rlock_enter(&ns->unique->lock);
+  ldx_rlock_enter(&ldx_self.tls.lock); /* last: who holds it waits for no other */
   if (has_providers())
     ldx_rlock_enter(&ldx_self.io.lock);
   ldx_self.heap_held = ldx_heap_hold(&ldx_self.heap);

@@ -54,6 +54,9 @@ struct ldx_load {
   bool startup, lazy, tls_added;
   bool early; /* of the guest's loader, so that tools can run before the program's libraries are looked for */
   bool versions_missing;
+  bool told, out;            /* tell_library.c: its begin was told; objects go */
+  struct ldx_load *outer;    /* that was told before */
+  struct ldx_guarded *guarded;
   bool not_found; /* the last object that could not be had: nowhere, not damaged */
 };
 
@@ -217,6 +220,8 @@ struct ldx_iteration {
 void ldx_retire_block(void *p);
 void ldx_retire_object(struct ldx_object *o);
 void ldx_reclaim(void);
+/* The calling thread may read the object, which it must have found as a reader, until it has found some others. */
+void ldx_keep_probed(const struct ldx_object *o);
 
 /* load.c: the driver */
 bool ldx_run_load(struct ldx_load *l, bool (*discover)(struct ldx_load *));

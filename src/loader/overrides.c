@@ -8,6 +8,7 @@
 #include "loader/io.h"
 #include "loader/load.h"
 #include "loader/musl.h"
+#include "loader/state.h"
 #include "loader/steer.h"
 #include "loader/tell_process.h"
 #include "loader/threads.h"
@@ -57,7 +58,14 @@ static const struct {
   const void *function;
 } own[] = {
     {"dl_iterate_ns_phdr", ldx_dl_iterate_ns_phdr},
+    {"ldx_each_namespace", ldx_each_namespace},
+    {"ldx_each_object", ldx_each_object},
+    {"ldx_each_thread", ldx_each_thread},
+    {"ldx_each_tls", ldx_each_tls},
+    {"ldx_each_tool", ldx_each_tool},
     {"ldx_event_name", ldx_event_name},
+    {"ldx_find_address", ldx_find_address},
+    {"ldx_find_object_by_id", ldx_find_object_by_id},
     {"ldx_history", ldx_history},
     {"ldx_history_lost", ldx_history_lost},
     {"ldx_search_lists", ldx_search_lists},

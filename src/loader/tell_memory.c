@@ -45,7 +45,7 @@
 
 #define PLACE(place, wrapper, symbol) place,
 enum wrapped { C_FUNCTIONS(PLACE) NEW_FUNCTIONS(PLACE) DELETE_FUNCTIONS(PLACE) COUNT };
-_Static_assert(COUNT == LDX_MEMORY_WRAPPERS, "one wrapper a name");
+_Static_assert((int)COUNT == (int)LDX_MEMORY_WRAPPERS, "one wrapper a name");
 
 #define NAME(place, wrapper, symbol) [place] = symbol,
 static const char *const names[COUNT] = {C_FUNCTIONS(NAME) NEW_FUNCTIONS(NAME) DELETE_FUNCTIONS(NAME)};

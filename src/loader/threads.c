@@ -35,7 +35,7 @@ void *ldx_tls_get_addr_slow(const struct ldx_tls_index *ti) {
 static uintptr_t get_addr(uintptr_t ti) { return (uintptr_t)ldx_tls_get_addr_slow((const struct ldx_tls_index *)ti); }
 
 void *ldx_tlsdesc_slow(const struct ldx_tls_index *ti) {
-  bool foreign = ldx_self.tls.alloc;
+  bool foreign = ldx_self.tls.alloc || ldx_tls_watch.wanted();
   return foreign ? (void *)ldx_call_keeping_vectors(&ldx_self.cpu, get_addr, (uintptr_t)ti)
                  : ldx_tls_get_addr_slow(ti);
 }

@@ -135,6 +135,7 @@ struct ldx_object {
   bool indirect_access; /* GNU property: built to reach other objects' symbols only through the GOT */
   bool ld_readonly;     /* its dynamic section keeps offsets: it cannot be written */
   bool dlopened;        /* loaded after start-up */
+  bool ready;           /* its constructors have ended */
   bool pending;         /* belongs to a load that has not been committed */
   uint32_t init_rank;   /* its turn among all constructors; 0: not yet */
   bool unused;          /* scratch of unload.c */

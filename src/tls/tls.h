@@ -81,6 +81,7 @@ struct ldx_thread {
   struct ldx_old_dtv *old_dtvs;
   struct ldx_error_state error;
   void *catcher;                   /* innermost struct ldx_catcher */
+  uint32_t greeted;                /* tools whose libc is ready for this thread */
   uint64_t reader_epoch;           /* 0: not inside a lock-free reader */
   struct ldx_iteration *iteration; /* the innermost call of dl_iterate_phdr it is in */
   union ldx_dtv *dtv;

@@ -15,6 +15,8 @@ void ldx_tlsdesc_static(void);
 void ldx_tlsdesc_undefweak(void);
 void ldx_tlsdesc_dynamic(void);
 void ldx_tlsdesc_call(void); /* the same, for a DTV that is not at the usual place */
+/* vfork, told of by ldx_vforked. */
+int ldx_vfork(void) __attribute__((returns_twice));
 void ldx_return_entry(void); /* a libc that starts itself enters the program here */
 uintptr_t ldx_call_xsave(uintptr_t (*fn)(uintptr_t), uint64_t mask, uint64_t size, uintptr_t arg);
 

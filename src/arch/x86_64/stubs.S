@@ -151,6 +151,24 @@ FUNCTION(ldx_tlsdesc_call)
 	CALL_TLSDESC_SLOW
 END(ldx_tlsdesc_call)
 
+/* int vfork(void): child and parent have the stack in common, so that the return address waits in a register. */
+FUNCTION(ldx_vfork)
+	pop	%rdi
+	.cfi_adjust_cfa_offset -8
+	.cfi_register rip, rdi
+	mov	$58, %eax
+	syscall
+	PUSH(%rdi)
+	.cfi_offset rip, -8
+	sub	$8, %rsp
+	.cfi_adjust_cfa_offset 8
+	mov	%rax, %rdi
+	call	ldx_vforked
+	add	$8, %rsp
+	.cfi_adjust_cfa_offset -8
+	ret
+END(ldx_vfork)
+
 /* Entered as a program is, with the first stack (psABI 3.4.1). */
 FUNCTION(ldx_return_entry)
 	.cfi_undefined rip
