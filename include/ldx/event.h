@@ -132,6 +132,9 @@ struct ldx_event {
    LDX_EV_BIT(LDX_EV_TLS_BLOCK_GONE) | LDX_EV_BIT(LDX_EV_ALLOC) | LDX_EV_BIT(LDX_EV_REALLOC) |                       \
    LDX_EV_BIT(LDX_EV_FREE) | LDX_EV_BIT(LDX_EV_IO))
 
+/* Flags of LOAD_BEGIN and LOAD_END. */
+enum { LDX_LOAD_OUT = 1 /* objects go out, not in */ };
+
 typedef void ldx_event_fn(void *ctx, const struct ldx_event *event);
 
 /* Subscribes to a set of types. The event is valid during the call; its texts stay. Several subscriptions of a tool

@@ -79,6 +79,7 @@ struct ldx_hooks {
   uint32_t edge_count, registered;
   uint32_t on_conflict;              /* enum ldx_on_conflict; 0: chain */
   struct ldx_history *history;       /* NULL: none is kept */
+  uint32_t history_slots;            /* that it is made with; 0: the usual */
   struct ldx_texts *texts;           /* kept ones; NULL: none yet */
   struct ldx_hooks_retired *retired; /* replaced: to be freed when no reader is left */
   ldx_id last_id;

@@ -197,8 +197,15 @@ static bool fits(const struct ldx_tool *t, const struct ldx_tool *other, struct 
                            who->name, whom->name, name);
 }
 
+/* What happens from now on can be read by tools that come later. */
+static bool want_history(struct ldx_hooks *h, const struct ldx_tool *tool, struct ldx_diag *d) {
+  uint32_t slots = h->history_slots ? h->history_slots : LDX_HISTORY_SLOTS;
+  int error = tool->object ? ldx_history_open(h, slots) : 0;
+  return !error || ldx_fail(d, LDX_DIAG_LOAD, -error, "", "cannot make a history of %u events", slots);
+}
+
 bool ldx_hooks_add_tool(struct ldx_hooks *h, struct ldx_tool *tool, struct ldx_diag *d) {
-  bool ok = true;
+  bool ok = want_history(h, tool, d);
   ldx_rlock_enter(&h->lock);
   for (uint32_t i = 0; ok && h->order && i < h->order->count; i++)
     ok = fits(tool, h->order->at[i], d);

@@ -154,7 +154,8 @@ struct ldx_process {
   struct ldx_tls tls;
   struct ldx_library_search search;
   struct ldx_hooks hooks;
-  struct ldx_guard *guard; /* guard.c; NULL: no tool was called yet */
+  struct ldx_guard *guard;    /* guard.c; NULL: no tool was called yet */
+  struct ldx_load *told_load; /* the innermost one that tools are told of */
   const struct ldx_policy *policy; /* NULL: none */
   const char *search_tool;         /* the one tool that may replace searches; NULL: all may */
   const struct ldx_load *loading;  /* the innermost load whose references are being bound, where tools steer that */

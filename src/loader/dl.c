@@ -9,6 +9,7 @@
 #include "loader/error.h"
 #include "loader/namespaces.h"
 #include "loader/tools.h"
+#include "loader/tell_library.h"
 #include "loader/trace.h"
 #include "loader/unload.h"
 
@@ -52,25 +53,34 @@ struct request {
 };
 
 /* *fresh tells whether the object was not a root before. NULL without an error: RTLD_NOLOAD, and not loaded. */
+static struct ldx_object *run(struct ldx_load *l, const struct request *r, bool *fresh) {
+  l->root = ldx_load_object(l, r->name, r->caller, r->mode);
+  if (!l->root) {
+    ldx_load_discard(l);
+    return NULL;
+  }
+  *fresh = l->root->pending || !l->root->searchlist.list;
+  if (!*fresh)
+    return l->root;
+  if (l->root->pending) {
+    l->root->loader = NULL; /* a root inherits no RPATH */
+    l->root->nodelete |= (r->mode & RTLD_NODELETE) != 0;
+  }
+  ldx_r_debug_state(r->ns->debug, LDX_RT_ADD);
+  bool ok = ldx_run_load(l, ldx_discover_root);
+  ldx_r_debug_state(r->ns->debug, LDX_RT_CONSISTENT);
+  return ok ? l->root : NULL;
+}
+
 static struct ldx_object *find_or_load(const struct request *r, struct ldx_diag *d, bool *fresh) {
   struct ldx_load l = {.ns = r->ns, .diag = d, .mode = r->mode, .explicit_ns = r->id != CALLERS_OWN};
   l.lazy = (r->mode & RTLD_LAZY) && !ldx_self.options.bind_now; /* both: LAZY wins, as in the system loader */
-  l.root = ldx_load_object(&l, r->name, r->caller, r->mode);
-  if (!l.root) {
-    ldx_load_discard(&l);
+  if (ldx_self.told_load && !ldx_may_change(r->ns, d))
     return NULL;
-  }
-  *fresh = l.root->pending || !l.root->searchlist.list;
-  if (!*fresh)
-    return l.root;
-  if (l.root->pending) {
-    l.root->loader = NULL; /* a root inherits no RPATH */
-    l.root->nodelete |= (r->mode & RTLD_NODELETE) != 0;
-  }
-  ldx_r_debug_state(r->ns->debug, LDX_RT_ADD);
-  bool ok = ldx_run_load(&l, ldx_discover_root);
-  ldx_r_debug_state(r->ns->debug, LDX_RT_CONSISTENT);
-  return ok ? l.root : NULL;
+  ldx_tell_load_begin(&l, false);
+  struct ldx_object *o = run(&l, r, fresh);
+  ldx_tell_load_end(&l, o || !ldx_failed(d));
+  return o;
 }
 
 static bool valid_mode(int mode, const char *name, struct ldx_diag *d) {
@@ -104,6 +114,8 @@ static bool make_global(struct ldx_object *o, struct ldx_diag *d) {
   ldx_rlock_enter(&ldx_self.lock);
   bool ok = o->global || ldx_add_global(&l) || (ldx_close_object(o, &ignored), false);
   ldx_rlock_leave(&ldx_self.lock);
+  if (ok && ldx_wants(LDX_EV_SYMBOLS))
+    ldx_tell_object(LDX_EV_SYMBOLS, o);
   return ok;
 }
 
@@ -155,6 +167,15 @@ struct ldx_object *ldx_open_isolated(const char *name, struct ldx_diag *d) {
   return r.ns ? open_named(&r, d) : NULL;
 }
 
+static struct ldx_object *open_and_tell(struct request *r, const void *caller, struct ldx_diag *d) {
+  if (ldx_wants(LDX_EV_DLOPEN))
+    ldx_tell_dlopen(r->name, r->mode, caller, r->caller);
+  struct ldx_object *o = open_named(r, d);
+  if (ldx_wants(LDX_EV_DLOPENED))
+    ldx_tell_dlopened(r->name, r->mode, r->caller, o, d);
+  return o;
+}
+
 static struct ldx_object *open_first(struct ldx_namespace *ns) {
   ldx_rlock_enter(&ldx_self.lock);
   struct ldx_object *o = ns->program ? ns->program : ns->first_real ? ns->first_real : ns->first;
@@ -169,7 +190,7 @@ struct ldx_object *ldx_open(const char *name, int mode, const void *caller, stru
     return NULL;
   struct request r = {.name = name, .mode = mode, .caller = caller_object(caller), .id = CALLERS_OWN};
   r.ns = r.caller && r.caller->ns ? r.caller->ns : &ldx_self.base;
-  return name && *name ? open_named(&r, d) : open_first(r.ns);
+  return name && *name ? open_and_tell(&r, caller, d) : open_first(r.ns);
 }
 
 /* dlmopen passes over mode bits that it does not know, as the system loader's does. */
@@ -181,7 +202,7 @@ static struct ldx_object *open_in(long id, const char *name, int mode, const voi
     return NULL;
   struct request r = {name, mode, caller_object(caller), NULL, id};
   if (name && *name)
-    return open_named(&r, d);
+    return open_and_tell(&r, caller, d);
   if (id == LM_ID_BASE)
     return open_first(&ldx_self.base);
   ldx_fail(d, LDX_DIAG_LOAD, EINVAL, "", "invalid namespace");
@@ -208,6 +229,8 @@ void *ldx_dlmopen(long lmid, const char *name, int mode) {
 
 static bool close_locked(void *handle, struct ldx_diag *d) {
   ldx_rlock_enter(&ldx_self.lock);
+  if (ldx_wants(LDX_EV_DLCLOSE) && ldx_is_open(handle))
+    ldx_tell_object(LDX_EV_DLCLOSE, handle);
   bool ok = ldx_close_object(handle, d);
   ldx_rlock_leave(&ldx_self.lock);
   return ok;
@@ -323,6 +346,8 @@ static void *find(void *handle, const char *name, const char *version, const voi
       ldx_symbol_not_found(r.from, &r, d);
       ldx_trace_error(d, "symbol lookup", false);
     }
+    if (ldx_wants(LDX_EV_DLSYM))
+      ldx_tell_dlsym(from, &r, value);
   }
   ldx_reader_leave(reader);
   return value;
@@ -365,6 +390,8 @@ struct ldx_object *ldx_guest_lookup(const char *name, struct ldx_object *from, c
   struct ldx_reader reader = ldx_reader_enter();
   bool found = ldx_find_symbol(local, &r);
   ldx_reader_leave(reader);
+  if (ldx_wants(LDX_EV_DLSYM))
+    ldx_tell_dlsym(from, &r, found ? (void *)ldx_symbol_address(r.object, r.sym) : NULL);
   if (found) {
     *ref = r.sym;
     ldx_trace_binding(&r, false);
@@ -395,8 +422,11 @@ uintptr_t ldx_bind_lazy(struct ldx_object *o, uint64_t index) {
   uintptr_t value = ldx_binding_address(&b);
   if (b.sym && !b.override && ELF64_ST_TYPE(b.sym->st_info) == STT_GNU_IFUNC)
     value = ldx_resolve(b.object, value);
+  uintptr_t *slot = (uintptr_t *)(o->map.l_addr + rel->r_offset);
+  if (!ldx_self.options.bind_not && __atomic_exchange_n(slot, value, __ATOMIC_ACQ_REL) == value)
+    ; /* another thread was at it */
+  else if (ldx_wants(LDX_EV_BIND) || ldx_wants(LDX_EV_IFUNC))
+    ldx_tell_bound_lazily(o, rel, &b, value);
   ldx_reader_leave(reader);
-  if (!ldx_self.options.bind_not)
-    __atomic_store_n((uintptr_t *)(o->map.l_addr + rel->r_offset), value, __ATOMIC_RELEASE);
   return value;
 }

@@ -4,6 +4,7 @@
 #include "base/valgrind.h"
 #include "loader/tell_thread.h"
 #include "loader/musl.h"
+#include "loader/tell_library.h"
 
 typedef void init_function(int argc, char **argv, char **envp);
 
@@ -44,6 +45,14 @@ static void run_functions(const struct ldx_object *o) {
   if (o->dyn.init)
     call(o->map.l_addr + o->dyn.init, envp);
   run_array(&o->dyn.init_array, envp);
+}
+
+static void run_and_tell(const struct ldx_object *o) {
+  if (ldx_wants(LDX_EV_INIT))
+    ldx_tell_object(LDX_EV_INIT, o);
+  run_functions(o);
+  if (ldx_wants(LDX_EV_READY))
+    ldx_tell_object(LDX_EV_READY, o);
 }
 
 /* The thread at work on an object's constructors; NULL: none. */
@@ -133,7 +142,7 @@ static __attribute__((noinline)) void visit(struct ldx_object *o, uintptr_t self
     glibc_early_init(&ldx_self.glibc, o, false);
   ldx_rlock_leave(&ldx_self.lock);
   if (o->kind != LDX_PROGRAM || ldx_self.musl.active) /* else they are run by its libc */
-    run_functions(o);
+    run_and_tell(o);
   ldx_rlock_enter(&ldx_self.lock);
   end_visit(&v);
 }
@@ -228,6 +237,8 @@ void ldx_run_destructors(struct ldx_object *o) {
   const struct elf_functions *f = &o->dyn.fini_array;
   if (ldx_tracing(LDX_DEBUG_IMPCALLS)) /* the program goes without a name here */
     ldx_debug("\ncalling fini: %s [%ld]\n", o->map.l_name, o->ns->id);
+  if (ldx_wants(LDX_EV_FINI))
+    ldx_tell_object(LDX_EV_FINI, o);
   for (uint64_t i = f->count; i-- > 0;)
     if (f->at[i] && f->at[i] != UINTPTR_MAX)
       ((void (*)(void))f->at[i])();
@@ -266,6 +277,8 @@ static void finish_namespace(struct ldx_namespace *ns) {
 /* At exit: called by libc (it got this function's address in %rdx at the program's entry). The youngest namespace
  * goes first. A namespace that comes meanwhile is not waited for. */
 void ldx_fini_all(void) {
+  if (ldx_wants(LDX_EV_EXIT))
+    ldx_tell_object(LDX_EV_EXIT, ldx_self.base.program);
   ldx_tell_last_thread();
   for (struct ldx_namespace *ns = ldx_self.base.next; ns; ns = ns->next)
     finish_namespace(ns);

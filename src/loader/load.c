@@ -6,6 +6,7 @@
 #include "loader/error.h"
 #include "loader/musl.h"
 #include "loader/namespaces.h"
+#include "loader/tell_library.h"
 #include "loader/steer.h"
 #include "loader/tell_thread.h"
 #include "loader/trace.h"
@@ -187,6 +188,7 @@ static void finish(struct ldx_load *l) {
 
 /* Back to the state before: nobody has seen the load's objects. */
 void ldx_load_discard(struct ldx_load *l) {
+  ldx_tell_discarded(l);
   for (uint32_t i = 0; ldx_tracing(LDX_DEBUG_FILES) && i < l->fresh.count; i++)
     ldx_trace_destroyed(l->fresh.at[i]);
   for (uint32_t i = l->fresh.count; i-- > 0;) {

@@ -8,6 +8,7 @@
 #include "loader/guest.h"
 #include "loader/stack.h"
 #include "loader/tell_thread.h"
+#include "loader/tell_library.h"
 
 /* The last words of the static block, in every thread: the DTV's address, and a mark by which a static block of ldx's
  * is known. */
@@ -248,5 +249,7 @@ uintptr_t ldx_musl_started(void) {
   set_auxv((uint64_t)program->phdrs, program->image.phnum, program->entry);
   rename_preload('_', 'L');
   set_debug_address();
+  if (ldx_wants(LDX_EV_MAIN))
+    ldx_tell_object(LDX_EV_MAIN, program);
   return program->entry;
 }

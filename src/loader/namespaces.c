@@ -7,6 +7,7 @@
 
 #include "base/sys.h"
 #include "base/text.h"
+#include "loader/tell_library.h"
 #include "loader/trace.h"
 #include "loader/unload.h"
 
@@ -61,6 +62,8 @@ struct ldx_namespace *ldx_namespace_new(bool isolated) {
   s->debug.r_version = LDX_R_DEBUG_CHAINED;
   s->ns = (struct ldx_namespace){.id = free_id(), .unique = &s->unique, .debug = &s->debug, .isolated = isolated};
   publish(&s->ns);
+  if (ldx_wants(LDX_EV_NAMESPACE_NEW))
+    ldx_tell_namespace(LDX_EV_NAMESPACE_NEW, &s->ns);
   return &s->ns;
 }
 
@@ -76,6 +79,8 @@ void ldx_namespace_drop_empty(struct ldx_namespace *ns) {
   __atomic_store_n(link, ns->next, __ATOMIC_RELEASE);
   __atomic_store_n(&d->r_next, ns->debug->r_next, __ATOMIC_RELEASE);
   glibc_sync_namespace(&ldx_self.glibc, ns);
+  if (ldx_wants(LDX_EV_NAMESPACE_GONE))
+    ldx_tell_namespace(LDX_EV_NAMESPACE_GONE, ns);
   ldx_delete(ns->unique->at);
   ldx_delete(ns->names.at);
   ldx_retire_block(ns->global.list);
@@ -159,6 +164,8 @@ static struct ldx_object *new_proxy(struct ldx_load *l, struct ldx_object *real,
     p->pending = p->dlopened = true;
     ok = ldx_list_add(&ldx_self.heap, &l->fresh, p);
   }
+  if (ok && ldx_wants(LDX_EV_MAPPED))
+    ldx_tell_mapped(p, name);
   if (ok)
     return p;
   if (p)
@@ -174,11 +181,15 @@ static struct ldx_load base_load(const struct ldx_load *l) {
 
 /* A load within a load: it is committed by itself, and taken back when the outer one fails. */
 static bool run_in_base(struct ldx_load *l, struct ldx_load *b) {
+  if (!ldx_may_change(&ldx_self.base, l->diag))
+    return false;
   ldx_r_debug_state(ldx_self.base.debug, LDX_RT_ADD);
+  ldx_tell_load_begin(b, false);
   bool ok =
       ldx_run_load(b, ldx_discover_root) && (ldx_list_add(&ldx_self.heap, &l->shared, b->root) ||
                                              ldx_fail(l->diag, LDX_DIAG_LOAD, ENOMEM, "", "cannot allocate memory"));
   ldx_r_debug_state(ldx_self.base.debug, LDX_RT_CONSISTENT);
+  ldx_tell_load_end(b, ok);
   return ok;
 }
 

@@ -7,6 +7,7 @@
 #include "loader/journal.h"
 #include "loader/namespaces.h"
 #include "loader/steer.h"
+#include "loader/tell_library.h"
 #include "loader/trace.h"
 #include "namespace/names.h"
 
@@ -62,6 +63,8 @@ struct ldx_object *ldx_take_spare(struct ldx_load *l) {
   l->spare = NULL;
   if (!ldx_list_add(&ldx_self.heap, &l->fresh, o))
     ldx_die_text("%s: cannot allocate memory", ldx_self.program_name);
+  if (ldx_wants(LDX_EV_MAPPED))
+    ldx_tell_spare(o);
   return o;
 }
 
@@ -109,6 +112,8 @@ bool ldx_enter_load(struct ldx_load *l, struct ldx_object *o, const char *name, 
   o->pending = true;
   if (!ldx_object_add_name(&ldx_self.heap, o, name) || !ldx_list_add(&ldx_self.heap, &l->fresh, o))
     return ldx_fail(l->diag, LDX_DIAG_LOAD, ENOMEM, name, "cannot create shared object descriptor");
+  if (ldx_wants(LDX_EV_MAPPED))
+    ldx_tell_mapped(o, name);
   if (o->tls.memsz) {
     if (!ldx_tls_add_module(&ldx_self.tls, o))
       return ldx_fail(l->diag, LDX_DIAG_LOAD, ENOMEM, name, "cannot create TLS data structures");
@@ -160,7 +165,11 @@ static bool find(struct ldx_load *l, const char *name, struct ldx_object *loader
   struct ldx_find_request request = {meant, loader, ldx_self.base.program, l->ns->id, l->find_mode, 0};
   if (ldx_self.search.guide)
     request.origin = ldx_origin_of(l);
+  if (ldx_wants(LDX_EV_SEARCH))
+    ldx_tell_search(l, name, loader);
   enum ldx_find_result found = ldx_find(&ldx_self.search, &request, f, l->diag);
+  if (found == LDX_FOUND && ldx_wants(LDX_EV_FOUND))
+    ldx_tell_found(l, name, loader, f);
   char *asked = found == LDX_FOUND && meant != name ? ldx_strdup(&ldx_self.heap, name) : NULL;
   if (asked) {
     ldx_delete(f->path);

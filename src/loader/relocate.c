@@ -7,7 +7,7 @@
 
 #include "base/print.h"
 #include "base/sys.h"
-#include "loader/load.h"
+#include "loader/tell_library.h"
 
 /* One object being relocated. The window is the segment the last target lay in: targets come in order. */
 struct relocator {
@@ -16,6 +16,7 @@ struct relocator {
   uintptr_t bias;
   uint64_t window, window_size;
   bool textrel;
+  bool told; /* somebody hears of bindings */
   uint64_t last_index;
   uint32_t last_flags;
   struct ldx_binding last;
@@ -331,8 +332,25 @@ static inline void look_ahead(const struct elf_symtab *s, const struct elf_relas
     ldx_prefetch(s->str + next->st_name);
 }
 
+static bool apply_and_tell(struct relocator *r, const Elf64_Rela *rel) {
+  if (!apply(r, rel))
+    return false;
+  if (r->told)
+    ldx_tell_bound(r->object, rel, &r->last);
+  return true;
+}
+
+static bool apply_all_and_tell(struct relocator *r, const struct elf_relas *t, uint64_t from) {
+  for (uint64_t i = from; i < t->count; i++)
+    if (!apply_and_tell(r, &t->at[i]))
+      return false;
+  return true;
+}
+
 static bool apply_all(struct relocator *r, const struct elf_relas *t, uint64_t from) {
   const struct elf_symtab *s = &r->object->dyn.sym;
+  if (r->told)
+    return apply_all_and_tell(r, t, from);
   for (uint64_t i = from; i < t->count; i++) {
     look_ahead(s, t, i);
     if (!apply(r, &t->at[i]))
@@ -348,7 +366,7 @@ static bool prepare_lazy(struct relocator *r) {
   for (uint64_t i = 0; i < t->count; i++) {
     uint32_t type = ELF64_R_TYPE(t->at[i].r_info);
     if (type == REL_TLSDESC || type == REL_IRELATIVE) {
-      if (!apply(r, &t->at[i]))
+      if (!apply_and_tell(r, &t->at[i]))
         return false;
       continue;
     }
@@ -358,7 +376,7 @@ static bool prepare_lazy(struct relocator *r) {
     if (!p)
       return false;
     bool sealed = (uintptr_t)p + 8 > o->relro_start && (uintptr_t)p < o->relro_end; /* could not be written later */
-    if (sealed && !apply(r, &t->at[i]))
+    if (sealed && !apply_and_tell(r, &t->at[i]))
       return false;
     if (!sealed)
       *p += r->bias;
@@ -417,6 +435,7 @@ bool ldx_relocate_object(struct ldx_load *l, struct ldx_object *o) {
     ldx_debug("\nrelocation processing: %s%s", ldx_display_name(o), l->lazy && !o->dyn.bind_now ? " (lazy)" : "");
   struct relocator r = {
       .load = l, .object = o, .bias = o->map.l_addr, .textrel = o->dyn.textrel, .last_index = UINT64_MAX};
+  r.told = ldx_wants(LDX_EV_BIND);
   bool ok = !o->dyn.textrel || unlock_text(&r, true);
   ok = ok && do_tables(&r);
   if (o->dyn.textrel)
@@ -425,6 +444,8 @@ bool ldx_relocate_object(struct ldx_load *l, struct ldx_object *o) {
     return false;
   adjust_dynamic(o);
   o->relocated = true;
+  if (ldx_wants(LDX_EV_RELOCATED))
+    ldx_tell_object(LDX_EV_RELOCATED, o);
   return true;
 }
 
@@ -464,6 +485,8 @@ bool ldx_run_fixups(struct ldx_load *l) {
       memo[slot].resolver = f->resolver;
     }
     uint64_t value = memo[slot].value + (uint64_t)f->addend;
+    if (ldx_wants(LDX_EV_IFUNC))
+      ldx_tell_chosen(f->object, f->where, f->resolver, memo[slot].value);
     if (!f->object->dyn.textrel)
       *(uint64_t *)f->where = value;
     else if (!store(f->object, f->where, value))

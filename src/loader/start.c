@@ -18,6 +18,7 @@
 #include "loader/policy.h"
 #include "loader/preload.h"
 #include "loader/stack.h"
+#include "loader/tell_library.h"
 #include "loader/steer.h"
 #include "loader/tell_process.h"
 #include "loader/tell_thread.h"
@@ -296,6 +297,8 @@ static void add_loader(struct ldx_load *l) {
   o->pending = true;
   if (!ldx_list_add(&ldx_self.heap, &l->fresh, o))
     must(NULL);
+  if (ldx_wants(LDX_EV_MAPPED))
+    ldx_tell_mapped(o, name);
 }
 
 /* With other folders to search it may be another file than the program names. */
@@ -364,7 +367,11 @@ static void load_program(struct ldx_load *l) {
   ldx_tell_followed();
   ldx_self.starting = true;
   ldx_r_debug_state(&ldx_self.r_debug, LDX_RT_ADD);
-  if (!ldx_run_load(l, discover))
+  if (ldx_wants(LDX_EV_START))
+    ldx_tell_start(l);
+  bool ok = ldx_run_load(l, discover);
+  ldx_tell_load_end(l, ok);
+  if (!ok)
     ldx_die(l->diag);
   ldx_r_debug_state(&ldx_self.r_debug, LDX_RT_CONSISTENT);
 }
@@ -397,6 +404,8 @@ static struct ldx_handoff *run_program(struct ldx_load *l) {
   ldx_self.entering = true;
   ldx_run_constructors(o, true);
   ldx_self.entering = false;
+  if (ldx_wants(LDX_EV_MAIN))
+    ldx_tell_object(LDX_EV_MAIN, o);
   ldx_self.handoff = (struct ldx_handoff){o->entry, (uintptr_t)ldx_self.args.stack, (uintptr_t)ldx_fini_all};
   return &ldx_self.handoff;
 }

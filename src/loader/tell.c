@@ -162,7 +162,7 @@ int ldx_subscribe(struct ldx_tool *tool, uint64_t types, ldx_event_fn *fn, void 
     return -EINVAL;
   if (tool->state == LDX_TOOL_DISABLED)
     return -EPERM;
-  int error = h->history ? 0 : ldx_history_open(h, LDX_HISTORY_SLOTS);
+  int error = h->history ? 0 : ldx_history_open(h, h->history_slots ? h->history_slots : LDX_HISTORY_SLOTS);
   if (error)
     return error;
   follow_fork();

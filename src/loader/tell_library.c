@@ -33,8 +33,8 @@ void ldx_tell_load_begin(struct ldx_load *l, bool out) {
     return;
   l->told = true;
   l->out = out;
-  l->outer = ldx_self.loading;
-  ldx_self.loading = l;
+  l->outer = ldx_self.told_load;
+  ldx_self.told_load = l;
   if (ldx_self.hooks.subscribers && ldx_self.hooks.subscribers->count)
     l->guarded = ldx_guard_begin();
   struct ldx_event e = ldx_event_about(LDX_EV_LOAD_BEGIN, NULL);
@@ -55,13 +55,13 @@ void ldx_tell_load_end(struct ldx_load *l, bool ok) {
     e.u.load.text = ldx_failed(l->diag) ? message(l->diag) : NULL;
   }
   ldx_tell(&e);
-  ldx_self.loading = l->outer;
+  ldx_self.told_load = l->outer;
   ldx_guard_end(l->guarded);
   ldx_tell_reclaim();
 }
 
 bool ldx_may_change(const struct ldx_namespace *ns, struct ldx_diag *d) {
-  const struct ldx_load *l = ldx_self.loading;
+  const struct ldx_load *l = ldx_self.told_load;
   while (l && l->ns != ns)
     l = l->outer;
   if (!l || !ldx_guard_is_inside(ldx_guard_here(), NULL))
@@ -171,21 +171,23 @@ void ldx_tell_spare(const struct ldx_object *o) {
   tell_table(o, &o->dyn.jmprel);
 }
 
-static const char *name_at(const struct ldx_object *o, uintptr_t addr) {
-  struct {
-    const char *fname;
-    void *fbase;
-    const char *sname;
-    void *saddr;
-  } info = {0};
-  bool known = o && ldx_dladdr((const void *)addr, &info) && (uintptr_t)info.saddr == addr;
-  return known ? ldx_keep_text(info.sname) : NULL;
+/* The name of an indirect function by its resolver; NULL: it has none outside its object. */
+static const char *name_at(const struct ldx_object *o, uintptr_t resolver) {
+  const struct elf_symtab *t = &o->dyn.sym;
+  uint32_t count = elf_symbol_count(t);
+  for (uint32_t i = 1; i < count; i++) {
+    const Elf64_Sym *s = &t->sym[i];
+    if (ELF64_ST_TYPE(s->st_info) == STT_GNU_IFUNC && s->st_shndx != SHN_UNDEF && s->st_name < t->strsz &&
+        ldx_symbol_address(o, s) == resolver)
+      return ldx_keep_text_of(o, elf_symbol_name(t, s));
+  }
+  return NULL;
 }
 
 /* The object that has the code at the address: it may belong to a load that is not committed. */
 static const struct ldx_object *holder(uintptr_t addr) {
   const struct ldx_object *o = ldx_object_at(addr);
-  for (const struct ldx_load *l = ldx_self.loading; l && !o; l = l->outer)
+  for (const struct ldx_load *l = ldx_self.told_load; l && !o; l = l->outer)
     for (uint32_t i = 0; i < l->fresh.count && !o; i++)
       if (ldx_object_holds(l->fresh.at[i], addr))
         o = l->fresh.at[i];
@@ -197,7 +199,7 @@ static struct ldx_event event_of_choice(const struct ldx_object *o, void *slot, 
   const struct ldx_object *definer = holder(resolver);
   e.other = definer ? definer->id : 0;
   e.addr = (const void *)value;
-  e.u.bind.symbol = name_at(definer, resolver);
+  e.u.bind.symbol = definer ? name_at(definer, resolver) : NULL;
   e.u.bind.slot = slot;
   e.u.bind.was = (const void *)resolver;
   return e;

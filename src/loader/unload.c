@@ -4,6 +4,7 @@
 
 #include "loader/error.h"
 #include "loader/namespaces.h"
+#include "loader/tell_library.h"
 #include "loader/tell_thread.h"
 #include "loader/trace.h"
 #include "namespace/names.h"
@@ -145,21 +146,27 @@ static bool any_global(const struct ldx_namespace *ns, const struct ldx_object_l
 }
 
 static void remove_objects(struct ldx_namespace *ns, struct ldx_object_list *dead) {
+  struct ldx_load l = {.ns = ns};
   bool tls = any_tls(dead);
+  ldx_tell_load_begin(&l, true);
   ldx_r_debug_state(ns->debug, LDX_RT_DELETE);
   for (uint32_t i = 0; i < dead->count; i++)
     take_out(dead->at[i]);
   if (any_global(ns, dead))
     ldx_remove_global(ns);
   bool unlisted = ldx_index_rebuild(NULL, 0);
-  for (uint32_t i = 0; i < dead->count; i++)
+  for (uint32_t i = 0; i < dead->count; i++) {
+    if (ldx_wants(LDX_EV_UNLOADED))
+      ldx_tell_unloaded(dead->at[i]);
     drop(ns, dead->at[i], unlisted);
+  }
   if (tls)
     ldx_tls_publish(&ldx_self.tls);
   ns->debug->r_map = ns->first_real;
   glibc_set_tls(&ldx_self.glibc, &ldx_self.tls);
   glibc_sync_namespace(&ldx_self.glibc, ns);
   ldx_r_debug_state(ns->debug, LDX_RT_CONSISTENT);
+  ldx_tell_load_end(&l, true);
 }
 
 /* The unused objects of the namespace, in the order of their end; they are found by nobody from now on. */
@@ -243,7 +250,11 @@ static bool is_loaded(const struct ldx_object *o) {
   return false;
 }
 
+bool ldx_is_open(const struct ldx_object *o) { return is_loaded(o) && o->opens; }
+
 bool ldx_close_object(struct ldx_object *o, struct ldx_diag *d) {
+  if (ldx_self.told_load && is_loaded(o) && !ldx_may_change(o->ns, d))
+    return false;
   if (!is_loaded(o) || !o->opens)
     return ldx_fail(d, LDX_DIAG_LOAD, 0, is_loaded(o) ? o->map.l_name : "", "shared object not open");
   if (o->nodelete) /* however often it is closed */
