@@ -88,6 +88,10 @@ struct glibc_thread {
   bool is_first;
 };
 bool glibc_read_thread(const struct glibc_state *g, const char *tcb, struct glibc_thread *out);
+/* A thread of ldx's own: as much as code needs that any libc of the process runs on it. */
+void glibc_init_own_thread(const struct glibc_state *g, char *tcb);
+/* A libc's tables of character classes are found by thread: for the calling one. */
+void glibc_init_ctype(const struct glibc_state *g, const struct ldx_object *libc);
 /* After constructors may run: libc's own early initialisation. */
 void glibc_early_init(const struct glibc_state *g, struct ldx_object *libc, bool initial);
 /* Executable stacks for all threads; 0 or an errno value. */

@@ -25,14 +25,18 @@ static void link_thread(const struct glibc_state *g, char *tcb) {
   put_ptr(head, 8, node);
 }
 
-static void register_robust(const struct glibc_state *g, char *tcb) {
+static char *set_robust(const struct glibc_state *g, char *tcb) {
   const struct glibc_profile *f = g->profile;
   char *head = tcb + f->pthread.robust_head;
   put_ptr(tcb, f->pthread.robust_prev, head);
   put_ptr(tcb, f->pthread.robust_head_list, head);
   int64_t futex_offset = -32; /* pthread_mutex_t: lock word before its list node */
   memcpy(tcb + f->pthread.robust_head_futex_offset, &futex_offset, 8);
-  LDX_SYS(SYS_set_robust_list, head, 24, 0, 0, 0, 0);
+  return head;
+}
+
+static void register_robust(const struct glibc_state *g, char *tcb) {
+  LDX_SYS(SYS_set_robust_list, set_robust(g, tcb), 24, 0, 0, 0, 0);
 }
 
 static bool rseq_wanted(char *const *envp) {
@@ -140,4 +144,23 @@ bool glibc_read_thread(const struct glibc_state *g, const char *tcb, struct glib
   }
   /* the word that the kernel clears when the thread ends */
   return out->tid > 0 && (f->pthread.joinstate == GLIBC_ABSENT || int_at(tcb, f->pthread.joinstate));
+}
+
+/* It stands on no list, and has no area of restartable sequences. */
+void glibc_init_own_thread(const struct glibc_state *g, char *tcb) {
+  const struct glibc_profile *f = g->profile;
+  int32_t tid = (int32_t)LDX_SYS(SYS_gettid, 0, 0, 0, 0, 0, 0), none = RSEQ_CPU_ID_FAILED;
+  put_ptr(tcb, f->pthread.specific, tcb + f->pthread.specific_1stblock);
+  if (f->pthread.stack_mode != GLIBC_ABSENT)
+    put32(tcb, f->pthread.stack_mode, STACK_OF_THE_USER);
+  memcpy(tcb + f->pthread.tid, &tid, sizeof tid);
+  set_robust(g, tcb);
+  if (g->rseq_size)
+    memcpy(tcb + g->rseq_offset + RSEQ_CPU_ID, &none, sizeof none);
+}
+
+void glibc_init_ctype(const struct glibc_state *g, const struct ldx_object *libc) {
+  uintptr_t f = g->profile ? ldx_address_of(libc, "__ctype_init") : 0;
+  if (f)
+    ((void (*)(void))f)();
 }
