@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/text.h"
+#include "loader/audit.h"
 #include "loader/dl.h"
 #include "loader/musl.h"
 #include "loader/options.h"
@@ -58,6 +59,7 @@ static void set_aside(struct ldx_load *program) {
   if (!ldx_index_rebuild(NULL, 0))
     ldx_die_text("%s: cannot allocate memory", ldx_self.program_name);
   o->removed = false;
+  o->map.l_next = o->map.l_prev = NULL;
   o->pending = true;
   o->dlopened = false;
   ldx_self.adds--;
@@ -137,7 +139,8 @@ static void must_start(const char *text, size_t n, struct ldx_diag *d) {
 
 bool ldx_tools_wanted(void) {
   const struct ldx_options *o = &ldx_self.options;
-  return o->tools.count || (o->tools_env && *o->tools_env) || (ldx_self.policy && ldx_self.policy->tools.count);
+  return o->tools.count || (o->tools_env && *o->tools_env) || (ldx_self.policy && ldx_self.policy->tools.count) ||
+         ldx_audit_wanted(ldx_self.base.program);
 }
 
 void ldx_start_tools(struct ldx_load *program) {
@@ -151,17 +154,33 @@ void ldx_start_tools(struct ldx_load *program) {
   }
   for (size_t i = 0; i < o->tools.count; i++)
     must_start(o->tools.at[i], strlen(o->tools.at[i]), &d);
+  ldx_audit_start(program);
   if (!ldx_hooks_sort(&ldx_self.hooks, &d))
     ldx_die(&d);
   set_aside(program);
   ldx_guide_searches();
 }
 
+/* A libc does this for threads that it made itself. */
+void ldx_greet_tools(struct ldx_thread *self) {
+  const struct ldx_tool_order *order = __atomic_load_n(&ldx_self.hooks.order, __ATOMIC_ACQUIRE);
+  self->greeted = ldx_self.hooks.registered;
+  for (uint32_t i = 0; order && i < order->count; i++) {
+    const struct ldx_object *o = order->at[i]->object;
+    if (o && o->ns != &ldx_self.base && o->ns->libc)
+      glibc_init_ctype(&ldx_self.glibc, o->ns->libc);
+  }
+}
+
+bool ldx_load_tool(const char *path_and_args, bool late, struct ldx_diag *d) {
+  return start_one(path_and_args, strlen(path_and_args), late, d);
+}
+
 int ldx_tool_load(const char *path_and_args) {
   struct ldx_diag d = {.heap = &ldx_self.heap};
   if (!path_and_args || !*path_and_args)
     return -EINVAL;
-  bool ok = start_one(path_and_args, strlen(path_and_args), true, &d) && ldx_hooks_sort(&ldx_self.hooks, &d);
+  bool ok = ldx_load_tool(path_and_args, true, &d);
   int error = d.error ? d.error : ELIBBAD;
   if (!ok)
     ldx_print_error(&d);

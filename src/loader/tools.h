@@ -16,6 +16,17 @@ void ldx_prepare_early(struct ldx_load *program);
 /* An object in a new namespace with a libc of its own, constructed. NULL: see diag. */
 struct ldx_object *ldx_open_isolated(const char *name, struct ldx_diag *d);
 
+/* Before a tool's code runs on a thread that none has run on since a tool was loaded: makes the tools' libcs ready
+ * for it. */
+void ldx_greet_tools(struct ldx_thread *self);
+static inline void ldx_enter_tools(void) {
+  struct ldx_thread *self = ldx_thread_self();
+  if (self && self->greeted != ldx_self.hooks.registered)
+    ldx_greet_tools(self);
+}
+
+/* Loads "PATH,ARG,..." as a tool, also while the program runs. False: see *d. */
+bool ldx_load_tool(const char *path_and_args, bool late, struct ldx_diag *d);
 int ldx_tool_load(const char *path_and_args);
 
 #endif

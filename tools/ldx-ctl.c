@@ -1,0 +1,135 @@
+/* Asks a running process what ldx knows of it, and brings tools into it. See src/loader/control.h for the other side.
+ */
+#include <errno.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "inject.h"
+
+static const char help[] =
+    "Usage: ldx-ctl PID COMMAND [ARGUMENTS]\n"
+    "\n"
+    "Asks a process that ldx started, or changes what tools do in it. The process goes on running; if it has no\n"
+    "control thread yet (started with LDX_CTL=1 or --ctl), it is stopped for a moment to make one, which needs the\n"
+    "right to trace it, and the thread goes when nobody asks for five seconds.\n"
+    "\n"
+    "  dump                    all of its state as JSON: objects, namespaces, threads, thread-local storage, tools\n"
+    "  history [FROM]          the events kept, from number FROM on, as JSON, one a line\n"
+    "  tools                   the tools in their order: name, state, file, calls, time\n"
+    "  tool load PATH[,ARG...] brings a tool in: it hears of what happens from now on\n"
+    "  tool disable NAME       takes away all that the tool has asked for; its code stays\n"
+    "  ping                    whether it answers\n"
+    "\n"
+    "Examples:\n"
+    "  ldx-ctl $(pidof server) dump | python3 -m json.tool\n"
+    "  ldx-ctl 4711 tool load ./libldx-trace.so,out=/tmp/trace.json\n"
+    "\n"
+    "Exit status: 0 done, 1 refused by the process, 2 cannot be asked.\n";
+
+static int connect_to(pid_t pid) {
+  struct sockaddr_un a = {.sun_family = AF_UNIX};
+  int n = snprintf(a.sun_path + 1, sizeof a.sun_path - 1, "ldx/%d", pid);
+  int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  if (fd >= 0 && !connect(fd, (struct sockaddr *)&a, (socklen_t)(offsetof(struct sockaddr_un, sun_path) + 1 + n)))
+    return fd;
+  if (fd >= 0)
+    close(fd);
+  return -1;
+}
+
+/* Somebody else may listen under that name: the kernel knows who does. */
+static bool is_process(int fd, pid_t pid) {
+  struct ucred peer;
+  socklen_t size = sizeof peer;
+  return !getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &size) && peer.pid == pid;
+}
+
+static int open_control(pid_t pid, const char **why) {
+  int fd = connect_to(pid);
+  if (fd < 0) {
+    if (inject_control(pid, why))
+      return -1;
+    fd = connect_to(pid);
+  }
+  if (fd < 0)
+    *why = strerror(errno);
+  else if (!is_process(fd, pid)) {
+    *why = "another process answers in its name";
+    close(fd);
+    fd = -1;
+  }
+  return fd;
+}
+
+static bool send_all(int fd, const char *p, size_t n) {
+  while (n) {
+    ssize_t w = send(fd, p, n, MSG_NOSIGNAL);
+    if (w <= 0)
+      return false;
+    p += w;
+    n -= (size_t)w;
+  }
+  return true;
+}
+
+/* The first line tells how it went; the rest is the answer. */
+static int print_answer(int fd, pid_t pid) {
+  FILE *in = fdopen(fd, "r");
+  char *line = NULL, buf[65536];
+  size_t room = 0, n;
+  int status = 2;
+  if (in && getline(&line, &room, in) > 0) {
+    status = strcmp(line, "ok\n") ? 1 : 0;
+    if (status)
+      fprintf(stderr, "ldx-ctl: %d: %s", pid, strncmp(line, "error: ", 7) ? line : line + 7);
+    while ((n = fread(buf, 1, sizeof buf, in)))
+      fwrite(buf, 1, n, stdout);
+  } else {
+    fprintf(stderr, "ldx-ctl: %d: no answer\n", pid);
+  }
+  free(line);
+  if (in)
+    fclose(in);
+  return fflush(stdout) ? 2 : status;
+}
+
+static int request(pid_t pid, int argc, char **argv) {
+  char line[4096] = "";
+  size_t n = 0;
+  for (int i = 0; i < argc; i++) {
+    int w = snprintf(line + n, sizeof line - n, "%s%s", i ? " " : "", argv[i]);
+    if (strchr(argv[i], '\n') || w < 0 || (size_t)w + 2 > sizeof line - n) {
+      fprintf(stderr, "ldx-ctl: request too long\n");
+      return 2;
+    }
+    n += (size_t)w;
+  }
+  line[n++] = '\n';
+  const char *why;
+  int fd = open_control(pid, &why);
+  if (fd < 0 || !send_all(fd, line, n)) {
+    fprintf(stderr, "ldx-ctl: %d: %s\n", pid, fd < 0 ? why : "no answer");
+    return 2;
+  }
+  return print_answer(fd, pid);
+}
+
+int main(int argc, char **argv) {
+  if (argc == 2 && (!strcmp(argv[1], "--help") || !strcmp(argv[1], "-h"))) {
+    fputs(help, stdout);
+    return 0;
+  }
+  char *end;
+  long pid = argc > 2 ? strtol(argv[1], &end, 10) : 0;
+  if (pid <= 0 || *end) {
+    fprintf(stderr, "ldx-ctl: a process number and a command are needed; see ldx-ctl --help\n");
+    return 2;
+  }
+  return request((pid_t)pid, argc - 2, argv + 2);
+}
