@@ -193,7 +193,7 @@ static bool add_path(struct ldx_policy *p, const struct ldx_policy_reader *r, co
   struct contents c;
   const char *fault = read_file(path, r, &c);
   if (fault && where)
-    policy_tell(r, where, "%.256s: cannot read policy file: %s", path, fault);
+    policy_tell(r, where, "%s: cannot read policy file: %s", path, fault);
   else if (fault)
     policy_tell(r, path, "cannot read policy file: %s", fault);
   bool ok = !fault && add_contents(p, r, path, &c, outer, where);
@@ -241,7 +241,7 @@ static bool check_names(const struct ldx_policy *p, const struct ldx_policy_read
   for (uint32_t i = 1; i < p->tools.count; i++)
     for (uint32_t k = 0; k < i && p->tools.at[i].name; k++)
       if (p->tools.at[k].name && !strcmp(p->tools.at[i].name, p->tools.at[k].name)) {
-        policy_tell(r, p->tools.at[i].where, "the tool \"%.64s\" is there already: %.256s", p->tools.at[i].name,
+        policy_tell(r, p->tools.at[i].where, "the tool \"%s\" is there already: %s", p->tools.at[i].name,
                     p->tools.at[k].where);
         ok = false;
         break;

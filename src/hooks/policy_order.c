@@ -132,13 +132,13 @@ static uint32_t walk(struct graph *g, uint32_t start) {
 }
 
 static void tell_circle(const struct graph *g, const struct ldx_policy_reader *r, const char *what, uint32_t length) {
-  enum { SHOWN = 8 };
+  enum { SHOWN = 8, NAME = 40 };
   char text[1536];
   size_t n = 0;
   for (uint32_t i = 0; i < length && i < SHOWN && n < sizeof text; i++) {
     const struct edge *e = &g->edges[g->stack[i]];
-    n += ldx_format(text + n, sizeof text - n, "%s\"%.40s\" before \"%.40s\" (%.80s)", i ? ", " : "",
-                    g->names[e->first], g->names[e->second], e->where);
+    n += ldx_format(text + n, sizeof text - n, "%s\"%.*s\" before \"%.*s\" (%s)", i ? ", " : "", NAME,
+                    g->names[e->first], NAME, g->names[e->second], e->where);
   }
   if (length > SHOWN && n < sizeof text)
     ldx_format(text + n, sizeof text - n, ", and %u more", length - SHOWN);

@@ -22,7 +22,7 @@ void policy_tell(const struct ldx_policy_reader *r, const char *where, const cha
   char message[MESSAGE];
   va_list ap;
   va_start(ap, fmt);
-  size_t n = ldx_format(message, sizeof message, "%.1024s: ", where);
+  size_t n = ldx_format(message, sizeof message, "%.*s: ", 1024, where);
   ldx_vformat(message + n, sizeof message - n, fmt, ap);
   va_end(ap);
   send(r, message);
@@ -119,8 +119,8 @@ static bool unknown_key(struct policy_reading *g, enum policy_shape shape, uint3
     }
   }
   if (like)
-    return policy_fault(g, token, "unknown key \"%.64s\" (did you mean \"%s\"?)", key, like);
-  return policy_fault(g, token, "unknown key \"%.64s\"", key);
+    return policy_fault(g, token, "unknown key \"%s\" (did you mean \"%s\"?)", key, like);
+  return policy_fault(g, token, "unknown key \"%s\"", key);
 }
 
 static bool unknown_word(struct policy_reading *g, const char *key, uint32_t token, const char *text,
@@ -136,9 +136,9 @@ static bool unknown_word(struct policy_reading *g, const char *key, uint32_t tok
     }
   }
   if (like)
-    return policy_fault(g, token, "\"%s\" must be one of %s, not \"%.64s\" (did you mean \"%.*s\"?)", key,
+    return policy_fault(g, token, "\"%s\" must be one of %s, not \"%s\" (did you mean \"%.*s\"?)", key,
                         policy_words_text(words), text, (int)like_length, like);
-  return policy_fault(g, token, "\"%s\" must be one of %s, not \"%.64s\"", key, policy_words_text(words), text);
+  return policy_fault(g, token, "\"%s\" must be one of %s, not \"%s\"", key, policy_words_text(words), text);
 }
 
 /* --- single values --- */
@@ -167,7 +167,7 @@ static bool read_path(struct policy_reading *g, const char *key, uint32_t token,
   bool unset = false;
   *to = text ? policy_expand(g, token, text, template, &unset) : NULL;
   if (unset)
-    policy_fault(g, token, "\"%s\" names a variable that has no value: \"%.256s\"", key, text);
+    policy_fault(g, token, "\"%s\" names a variable that has no value: \"%s\"", key, text);
   return *to;
 }
 
@@ -206,7 +206,7 @@ static bool read_errno(struct policy_reading *g, const struct policy_field *f, u
   int value = text ? policy_errno_value(text) : 0;
   *to = value;
   if (value < 0)
-    return policy_fault(g, token, "\"%s\" must be the name of an error, as EACCES, not \"%.64s\"", f->key, text);
+    return policy_fault(g, token, "\"%s\" must be the name of an error, as EACCES, not \"%s\"", f->key, text);
   return text;
 }
 
@@ -263,7 +263,7 @@ static uint32_t find_choice(enum policy_words words, const char *text, const cha
 static bool check_allowed(struct policy_reading *g, uint32_t token, const struct ldx_policy_choice *c, char *tail) {
   if (c->is == LDX_ALLOW_PATH)
     return strchr(tail, '/') ||
-           policy_fault(g, token, "\"%.64s\" is no sha256:..., no build-id:... and no path with a slash", tail);
+           policy_fault(g, token, "\"%s\" is no sha256:..., no build-id:... and no path with a slash", tail);
   size_t digits = hex_digits(tail);
   if (c->is == LDX_ALLOW_SHA256)
     return digits == 64 || policy_fault(g, token, "sha256: must be followed by 64 hexadecimal digits");
@@ -289,7 +289,7 @@ static bool check_choice(struct policy_reading *g, enum policy_words words, uint
   bool unset = false;
   c->text = open ? tail : NULL;
   if (is_path && !(c->text = policy_expand(g, token, tail, false, &unset)) && unset)
-    policy_fault(g, token, "names a variable that has no value: \"%.256s\"", tail);
+    policy_fault(g, token, "names a variable that has no value: \"%s\"", tail);
   return c->text || !open;
 }
 
@@ -368,7 +368,7 @@ static bool event_element(struct policy_reading *g, const char *key, uint8_t det
   for (uint32_t i = 1; (name = ldx_event_name(i)); i++)
     if (ldx_glob(text, strlen(text), name))
       return keep_text(g, token, list, text);
-  return policy_fault(g, token, "\"%.64s\" is the name of no event", text);
+  return policy_fault(g, token, "\"%s\" is the name of no event", text);
 }
 
 static bool choice_element(struct policy_reading *g, const char *key, uint8_t detail, uint32_t token,
@@ -392,7 +392,7 @@ static bool pair_element(struct policy_reading *g, const char *key, uint8_t deta
   if (!first || !second)
     return false;
   if (!strcmp(first, second))
-    return policy_fault(g, token, "\"%.64s\" cannot come before itself", first);
+    return policy_fault(g, token, "\"%s\" cannot come before itself", first);
   struct ldx_policy_pair *pair = policy_append(g->policy, list, sizeof *pair);
   if (!pair)
     return no_memory(g, token);
