@@ -53,6 +53,8 @@ static bool is_told(const struct ldx_namespace *ns) { return !ns->of_tool || ldx
 static void tell_opened(struct ldx_object *o) {
   struct ldx_audit_object *r = ldx_audit_of(o);
   r->opened = true;
+  if (o->kind == LDX_PROGRAM || o->kind == LDX_LIBRARY)
+    ldx_adjust_dynamic(o); /* auditors read the symbol table by it */
   for (uint32_t i = 0; i < ldx_self.audit.count; i++) {
     const struct ldx_auditor *a = &ldx_self.audit.at[i];
     if (a->objopen)
@@ -118,7 +120,7 @@ void ldx_audit_discarded(struct ldx_load *l) {
   tell_activity(head_of(l->ns, NULL), LA_ACT_CONSISTENT);
 }
 
-const char *ldx_audit_search(const struct ldx_object *loader, const char *name, unsigned flag) {
+static const char *search(const struct ldx_object *loader, const char *name, unsigned flag) {
   if (!flag || !loader || (loader->ns->of_tool && !ldx_self.audit.starting))
     return name;
   struct ldx_audit_object *r = ldx_audit_of((struct ldx_object *)loader);
@@ -128,10 +130,40 @@ const char *ldx_audit_search(const struct ldx_object *loader, const char *name, 
   return name;
 }
 
-void ldx_audit_preinit(struct ldx_object *program) {
+const char *ldx_audit_name(struct ldx_load *l, const char *name, const struct ldx_object *loader) {
+  enum { LA_SER_ORIG = 1 };
+  const char *meant = search(loader, name, LA_SER_ORIG);
+  if (!meant)
+    ldx_fail(l->diag, LDX_DIAG_LOAD, ENOENT, name, "cannot open shared object file");
+  return meant;
+}
+
+static void tell_preinit(struct ldx_object *program) {
   for (uint32_t i = 0; i < ldx_self.audit.count; i++)
     if (ldx_self.audit.at[i].preinit)
       ldx_self.audit.at[i].preinit(&ldx_audit_of(program)->at[i].cookie);
+}
+
+typedef int main_function(int argc, char **argv, char **envp);
+typedef int start_function(main_function *main, int argc, char **argv, void (*init)(void), void (*fini)(void),
+                           void (*end)(void), void *stack);
+
+static int enter_main(int argc, char **argv, char **envp) {
+  tell_preinit(ldx_self.base.program);
+  return ((main_function *)ldx_self.audit.main)(argc, argv, envp);
+}
+
+static int start_main(main_function *main, int argc, char **argv, void (*init)(void), void (*fini)(void),
+                      void (*end)(void), void *stack) {
+  ldx_self.audit.main = (uintptr_t)main;
+  return ((start_function *)ldx_self.audit.start_main)(enter_main, argc, argv, init, fini, end, stack);
+}
+
+uintptr_t ldx_audit_start_main(const struct ldx_object *libc, uintptr_t function) {
+  if (libc->ns != &ldx_self.base)
+    return 0;
+  ldx_self.audit.start_main = function;
+  return (uintptr_t)start_main;
 }
 
 /* The auditor's function of that name: its own, or of a library it brought along. */
@@ -159,6 +191,8 @@ static void add(struct ldx_object *o) {
     a->stub = ldx_audit_choose_stub();
   a->symbinds |= n->symbind != NULL;
   a->binds |= n->symbind || n->pltenter;
+  if (n->objsearch)
+    ldx_self.search.audit = search;
   a->count++;
 }
 
@@ -182,7 +216,8 @@ static char *find_auditor(const char *name, bool by_user, struct ldx_diag *d) {
   const struct ldx_find_request r = {.name = name,
                                      .loader = strchr(name, '$') ? ldx_self.base.program : NULL,
                                      .program = ldx_self.base.program,
-                                     .mode = by_user && ldx_self.args.auxv.secure ? LDX_FIND_PRELOAD : LDX_FIND_AUDIT};
+                                     .mode =
+                                         by_user && ldx_self.args.auxv.secure ? LDX_FIND_PRELOAD : LDX_FIND_AUDIT};
   struct ldx_library_file f;
   if (ldx_find(&ldx_self.search, &r, &f, d) != LDX_FOUND)
     return NULL;

@@ -1,5 +1,5 @@
-/* LD_AUDIT: auditors, as rtld-audit(7) describes them and glibc 2.36 calls them. An auditor lives in a namespace of its
- * own, as every tool does. Beyond glibc: every reference by symbol is told (la_symbind64), not only those that go
+/* LD_AUDIT: auditors, as rtld-audit(7) describes them and glibc 2.36 calls them. An auditor lives in a namespace of
+ * its own, as every tool does. Beyond glibc: every reference by symbol is told (la_symbind64), not only those that go
  * through a PLT.
  *
  * Callers ask ldx_audited() first: without auditors that is one load and one test. */
@@ -19,12 +19,11 @@ static inline bool ldx_audited(void) { return __builtin_expect(ldx_self.audit.co
 bool ldx_audit_wanted(const struct ldx_object *program);
 void ldx_audit_start(struct ldx_load *l);
 void ldx_audit_begin(struct ldx_load *l);
-/* Start-up is over: la_preinit. */
-void ldx_audit_preinit(struct ldx_object *program);
+/* What stands for libc's __libc_start_main: la_preinit comes after the program's constructors, right before main. */
+uintptr_t ldx_audit_start_main(const struct ldx_object *libc, uintptr_t function);
 
-/* The name asked for, and each candidate (flag: LA_SER_*, 0: not to be told): what to use instead, or NULL: nothing.
- * The text is the auditor's own. */
-const char *ldx_audit_search(const struct ldx_object *loader, const char *name, unsigned flag);
+/* The name that is asked for: what to look for instead (the auditor's text), or NULL with a message. */
+const char *ldx_audit_name(struct ldx_load *l, const char *name, const struct ldx_object *loader);
 /* An object was mapped. The first one of a load makes its namespace inconsistent. */
 void ldx_audit_opened(struct ldx_load *l, struct ldx_object *o);
 /* The namespace is about to change, or has changed: LA_ACT_*. */
@@ -40,7 +39,8 @@ void ldx_audit_forget(struct ldx_object *o);
 /* A reference by relocation: a value that an auditor has changed goes to the binding's override. */
 void ldx_audit_bound(struct ldx_object *from, uint32_t type, struct ldx_binding *b);
 /* The same where a resolver is to choose first; and when all have chosen. False when out of memory. */
-bool ldx_audit_defer(struct ldx_load *l, struct ldx_object *from, void *where, const struct ldx_binding *b, int64_t addend);
+bool ldx_audit_defer(struct ldx_load *l, struct ldx_object *from, void *where, const struct ldx_binding *b,
+                     int64_t addend);
 void ldx_audit_deferred(struct ldx_load *l);
 /* A lazy one, on the way through ldx_plt_stub: the value to go on with. */
 uintptr_t ldx_audit_bound_lazily(struct ldx_object *from, const struct ldx_binding *b, uintptr_t value);

@@ -33,9 +33,8 @@ static void tell(struct telling *t) {
     const struct ldx_auditor *a = &audit()->at[i];
     bool interested = is_interested(t, i);
     if (interested && a->symbind) {
-      uintptr_t value =
-          a->symbind(&sym, (unsigned)(t->sym - s->sym), &ldx_audit_of(t->from)->at[i].cookie,
-                     &ldx_audit_of(t->definer)->at[i].cookie, &t->flags, name);
+      uintptr_t value = a->symbind(&sym, (unsigned)(t->sym - s->sym), &ldx_audit_of(t->from)->at[i].cookie,
+                                   &ldx_audit_of(t->definer)->at[i].cookie, &t->flags, name);
       if (value != sym.st_value)
         t->flags |= LA_SYMB_ALTVALUE;
       sym.st_value = value;
@@ -50,7 +49,8 @@ static void tell(struct telling *t) {
 
 static bool is_of_tool(const struct ldx_object *o) { return o->ns && o->ns->of_tool; }
 
-static bool has_address(const Elf64_Sym *s) { return s && ELF64_ST_TYPE(s->st_info) != STT_TLS; }
+/* A thread-local variable has none before somebody's thread has. */
+static bool has_address(const Elf64_Sym *s) { return s && s->st_name && ELF64_ST_TYPE(s->st_info) != STT_TLS; }
 
 /* Relocations are not calls: nobody can watch what goes that way. */
 static uintptr_t by_relocation(struct ldx_object *from, struct ldx_object *definer, const Elf64_Sym *sym,
@@ -204,11 +204,11 @@ static void bind_call(struct ldx_object *o, uint64_t index, struct ldx_audit_cal
 
 /* ldx's own functions that ask who calls them find their caller in the last argument's register. */
 static uintptr_t tell_caller(uintptr_t target, struct ldx_call_regs *regs) {
-  uintptr_t other = target == (uintptr_t)ldx_dlopen     ? (uintptr_t)ldx_dlopen_for
-                    : target == (uintptr_t)ldx_dlmopen  ? (uintptr_t)ldx_dlmopen_for
-                    : target == (uintptr_t)ldx_dlsym    ? (uintptr_t)ldx_dlsym_for
-                    : target == (uintptr_t)ldx_dlvsym   ? (uintptr_t)ldx_dlsym_for
-                                                        : 0;
+  uintptr_t other = target == (uintptr_t)ldx_dlopen    ? (uintptr_t)ldx_dlopen_for
+                    : target == (uintptr_t)ldx_dlmopen ? (uintptr_t)ldx_dlmopen_for
+                    : target == (uintptr_t)ldx_dlsym   ? (uintptr_t)ldx_dlsym_for
+                    : target == (uintptr_t)ldx_dlvsym  ? (uintptr_t)ldx_dlsym_for
+                                                       : 0;
   if (!other)
     return target;
   if (target == (uintptr_t)ldx_dlsym)

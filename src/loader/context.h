@@ -80,6 +80,7 @@ struct ldx_options {
   const char *argv0, *preload_option, *preload_env;
   uint32_t debug; /* LDX_DEBUG_* */
   int debug_fd;
+  const char *audit_env, *audit_option; /* LD_AUDIT, --audit */
   const char *share;    /* patterns of libraries that all namespaces have in common */
   const char *tunables; /* GLIBC_TUNABLES */
   bool follow;     /* programs that are started stay under ldx */
@@ -139,6 +140,34 @@ struct ldx_journal {
   uint32_t count;
 };
 
+/* An auditor's functions (rtld-audit(7)); NULL: it has none of that name. */
+struct ldx_call_regs;
+struct ldx_call_result;
+struct ldx_auditor {
+  struct ldx_object *object;
+  void (*activity)(uintptr_t *cookie, unsigned flag);
+  const char *(*objsearch)(const char *name, uintptr_t *cookie, unsigned flag);
+  unsigned (*objopen)(struct ldx_link_map *map, long ns, uintptr_t *cookie);
+  void (*preinit)(uintptr_t *cookie);
+  uintptr_t (*symbind)(Elf64_Sym *sym, unsigned index, uintptr_t *from, uintptr_t *to, unsigned *flags,
+                       const char *name);
+  uintptr_t (*pltenter)(Elf64_Sym *sym, unsigned index, uintptr_t *from, uintptr_t *to, struct ldx_call_regs *regs,
+                        unsigned *flags, const char *name, long *framesize);
+  unsigned (*pltexit)(Elf64_Sym *sym, unsigned index, uintptr_t *from, uintptr_t *to,
+                      const struct ldx_call_regs *regs, struct ldx_call_result *result, const char *name);
+  unsigned (*objclose)(uintptr_t *cookie);
+};
+enum { LDX_MAX_AUDITORS = 32 };
+struct ldx_audit {
+  uint32_t count;
+  bool starting;        /* auditors are being loaded */
+  bool symbinds, binds; /* some auditor wants to know of bindings; of them or of calls */
+  void (*stub)(void);   /* behind the PLTs whose calls are watched */
+  struct ldx_rlock lock; /* of the records of objects */
+  uintptr_t start_main, main; /* libc's __libc_start_main, and what it is to call */
+  struct ldx_auditor at[LDX_MAX_AUDITORS];
+};
+
 struct ldx_process {
   struct ldx_r_debug r_debug; /* of the base namespace; first, so that it is easy to find */
   uint64_t early_tcb[8];      /* thread control block until the program's own exists */
@@ -161,6 +190,7 @@ struct ldx_process {
   const struct ldx_load *loading;  /* the innermost load whose references are being bound, where tools steer that */
   struct ldx_journal journal;
   struct ldx_guide guide; /* steer.c; search.guide points here while it is wanted */
+  struct ldx_audit audit;
   struct ldx_fd_batch closing;
   struct ldx_io io;
   struct ldx_folder *folders; /* io_folder.c: that the program has open */

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/sys.h"
+#include "loader/audit.h"
 #include "loader/error.h"
 #include "loader/namespaces.h"
 #include "loader/tools.h"
@@ -69,6 +70,8 @@ static struct ldx_object *run(struct ldx_load *l, const struct request *r, bool 
   ldx_r_debug_state(r->ns->debug, LDX_RT_ADD);
   bool ok = ldx_run_load(l, ldx_discover_root);
   ldx_r_debug_state(r->ns->debug, LDX_RT_CONSISTENT);
+  if (ok && ldx_audited() && !l->audit_told)
+    ldx_audit_consistent(l);
   return ok ? l->root : NULL;
 }
 
@@ -209,19 +212,28 @@ static struct ldx_object *open_in(long id, const char *name, int mode, const voi
   return NULL;
 }
 
-void *ldx_dlopen(const char *name, int mode) {
+void *ldx_dlopen_for(const char *name, int mode, const void *unused, const void *caller) {
+  (void)unused;
   ldx_clear_error();
   struct ldx_diag d = {.heap = &ldx_self.heap};
-  struct ldx_object *o = ldx_open(name, mode, __builtin_return_address(0), &d);
+  struct ldx_object *o = ldx_open(name, mode, caller, &d);
   if (!o && ldx_failed(&d))
     ldx_set_error(&d);
   return o;
 }
 
+void *ldx_dlopen(const char *name, int mode) {
+  return ldx_dlopen_for(name, mode, NULL, __builtin_return_address(0));
+}
+
 void *ldx_dlmopen(long lmid, const char *name, int mode) {
+  return ldx_dlmopen_for(lmid, name, mode, __builtin_return_address(0));
+}
+
+void *ldx_dlmopen_for(long lmid, const char *name, int mode, const void *caller) {
   ldx_clear_error();
   struct ldx_diag d = {.heap = &ldx_self.heap};
-  struct ldx_object *o = open_in(lmid, name, mode, __builtin_return_address(0), &d);
+  struct ldx_object *o = open_in(lmid, name, mode, caller, &d);
   if (!o && ldx_failed(&d))
     ldx_set_error(&d);
   return o;
@@ -342,6 +354,8 @@ static void *find(void *handle, const char *name, const char *version, const voi
     if (look_up(handle, scope, from, &r)) {
       value = value_of(r.object, r.sym);
       ldx_trace_binding(&r, false);
+      if (ldx_audited())
+        value = (void *)ldx_audit_symbol(from, &r, (uintptr_t)value);
     } else if (!(value = find_own(handle, name))) {
       ldx_symbol_not_found(r.from, &r, d);
       ldx_trace_error(d, "symbol lookup", false);
@@ -353,7 +367,7 @@ static void *find(void *handle, const char *name, const char *version, const voi
   return value;
 }
 
-static void *find_or_note(void *handle, const char *name, const char *version, const void *caller) {
+void *ldx_dlsym_for(void *handle, const char *name, const char *version, const void *caller) {
   ldx_clear_error();
   struct ldx_diag d = {.heap = &ldx_self.heap};
   void *v = find(handle, name, version, caller, &d);
@@ -367,11 +381,11 @@ void *ldx_dlsym_from(void *handle, const char *name, const void *caller, struct 
 }
 
 void *ldx_dlsym(void *handle, const char *name) {
-  return find_or_note(handle, name, NULL, __builtin_return_address(0));
+  return ldx_dlsym_for(handle, name, NULL, __builtin_return_address(0));
 }
 
 void *ldx_dlvsym(void *handle, const char *name, const char *version) {
-  return find_or_note(handle, name, version, __builtin_return_address(0));
+  return ldx_dlsym_for(handle, name, version, __builtin_return_address(0));
 }
 
 /* _dl_lookup_symbol_x as libc's own calls use it: the definer, and *ref replaced by the definition. */
@@ -408,20 +422,27 @@ struct ldx_object *ldx_guest_lookup(const char *name, struct ldx_object *from, c
   return NULL;
 }
 
+uintptr_t ldx_lazy_value(struct ldx_object *o, const Elf64_Rela *rel, struct ldx_binding *b) {
+  struct ldx_diag d = {.heap = &ldx_self.heap};
+  if (!ldx_bind(o, ELF64_R_SYM(rel->r_info), LDX_SYM_PLT, &d, b))
+    ldx_die(&d);
+  uintptr_t value = ldx_binding_address(b);
+  if (b->sym && !b->override && ELF64_ST_TYPE(b->sym->st_info) == STT_GNU_IFUNC)
+    value = ldx_resolve(b->object, value);
+  return value;
+}
+
 /* The lazy-binding stub comes here. */
 uintptr_t ldx_bind_lazy(struct ldx_object *o, uint64_t index) {
-  struct ldx_diag d = {.heap = &ldx_self.heap};
   const struct elf_relas *t = &o->dyn.jmprel;
   if (index >= t->count)
     ldx_die_text("%s: %s: invalid index of a lazily bound function", ldx_self.program_name, ldx_display_name(o));
   const Elf64_Rela *rel = &t->at[index];
   struct ldx_binding b;
   struct ldx_reader reader = ldx_reader_enter();
-  if (!ldx_bind(o, ELF64_R_SYM(rel->r_info), LDX_SYM_PLT, &d, &b))
-    ldx_die(&d);
-  uintptr_t value = ldx_binding_address(&b);
-  if (b.sym && !b.override && ELF64_ST_TYPE(b.sym->st_info) == STT_GNU_IFUNC)
-    value = ldx_resolve(b.object, value);
+  uintptr_t value = ldx_lazy_value(o, rel, &b);
+  if (ldx_audited())
+    value = ldx_audit_bound_lazily(o, &b, value);
   uintptr_t *slot = (uintptr_t *)(o->map.l_addr + rel->r_offset);
   if (!ldx_self.options.bind_not && __atomic_exchange_n(slot, value, __ATOMIC_ACQ_REL) == value)
     ; /* another thread was at it */

@@ -41,6 +41,14 @@ struct ldx_object *ldx_guest_lookup(const char *name, struct ldx_object *from, c
                                     int type_class, int flags, struct ldx_object *skip);
 int ldx_guest_serinfo(struct ldx_object *o, void *info, bool counting);
 
+/* The same for a caller that is told. */
+void *ldx_dlopen_for(const char *name, int mode, const void *unused, const void *caller);
+void *ldx_dlmopen_for(long lmid, const char *name, int mode, const void *caller);
+void *ldx_dlsym_for(void *handle, const char *name, const char *version, const void *caller);
+
+/* What the slot of a relocation is to hold; ends the process when there is nothing. */
+struct ldx_binding;
+uintptr_t ldx_lazy_value(struct ldx_object *o, const Elf64_Rela *rel, struct ldx_binding *b);
 /* From stubs.S. */
 uintptr_t ldx_bind_lazy(struct ldx_object *o, uint64_t index);
 

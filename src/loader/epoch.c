@@ -1,6 +1,7 @@
 /* When may memory go that readers without a lock could still see? A reader notes the epoch it began in; what
  * is retired in an epoch is freed when no reader of that epoch or an older one is left. */
 #include "base/sys.h"
+#include "loader/audit.h"
 #include "loader/load.h"
 
 void ldx_anonymous_enter(void) { __atomic_add_fetch(&ldx_self.anonymous_readers, 1, __ATOMIC_SEQ_CST); }
@@ -41,6 +42,7 @@ static void release(struct ldx_retired *r) {
   ldx_delete(r->block);
   if (r->object) {
     ldx_unmap_object(r->object);
+    ldx_audit_forget(r->object);
     ldx_search_forget(&ldx_self.search, r->object);
     ldx_object_free(&ldx_self.heap, r->object);
   }

@@ -2,6 +2,7 @@
  * and run without the writer lock: other threads load meanwhile, and wait only for what they need themselves. */
 #include "base/sys.h"
 #include "base/valgrind.h"
+#include "loader/audit.h"
 #include "loader/tell_thread.h"
 #include "loader/musl.h"
 #include "loader/tell_library.h"
@@ -266,12 +267,18 @@ static void finish_namespace(struct ldx_namespace *ns) {
   else if (at)
     ldx_sort_objects(at, count, ns == &ldx_self.base, true);
   ldx_rlock_leave(&ldx_self.lock);
+  if (ldx_audited())
+    ldx_audit_activity(ns, 2 /* LA_ACT_DELETE */);
   for (uint32_t i = 0; at && i < count; i++) {
     ldx_run_destructors(at[i]);
+    if (ldx_audited())
+      ldx_audit_closed(at[i]);
     ldx_rlock_enter(&ldx_self.lock);
     at[i]->opens--;
     ldx_rlock_leave(&ldx_self.lock);
   }
+  if (ldx_audited())
+    ldx_audit_activity(ns, 0 /* LA_ACT_CONSISTENT */);
 }
 
 /* At exit: called by libc (it got this function's address in %rdx at the program's entry). The youngest namespace

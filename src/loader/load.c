@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "loader/audit.h"
 #include "loader/error.h"
 #include "loader/musl.h"
 #include "loader/namespaces.h"
@@ -191,6 +192,8 @@ void ldx_load_discard(struct ldx_load *l) {
   ldx_tell_discarded(l);
   for (uint32_t i = 0; ldx_tracing(LDX_DEBUG_FILES) && i < l->fresh.count; i++)
     ldx_trace_destroyed(l->fresh.at[i]);
+  if (ldx_audited())
+    ldx_audit_discarded(l);
   for (uint32_t i = l->fresh.count; i-- > 0;) {
     struct ldx_object *o = l->fresh.at[i];
     if (!o->real)
@@ -218,6 +221,8 @@ void ldx_load_discard(struct ldx_load *l) {
 bool ldx_run_load(struct ldx_load *l, bool (*discover)(struct ldx_load *)) {
   bool ok = discover(l);
   ldx_close_flush(&ldx_self.closing);
+  if (ok && ldx_audited() && l->audit_told && !l->startup)
+    ldx_audit_consistent(l);
   for (size_t i = 0; ok && i < LDX_COUNT(stages); i++)
     if (!stages[i].startup_only || l->startup || l->early)
       ok = stages[i].run(l);

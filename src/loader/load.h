@@ -21,6 +21,11 @@ struct ldx_copy {
   const void *from;
   uint64_t size;
 };
+/* Words that auditors are told of when a resolver has chosen (audit_calls.c). */
+struct ldx_audit_words {
+  struct ldx_audit_word *at;
+  size_t count, room;
+};
 struct ldx_copies {
   struct ldx_copy *at;
   size_t count, room;
@@ -47,6 +52,8 @@ struct ldx_load {
   struct ldx_object_list shared;  /* roots that this load brought into the base namespace */
   struct ldx_fixups fixups;
   struct ldx_copies copies;
+  struct ldx_audit_words audited;
+  bool audit_told; /* auditors know of an object of this load */
   int mode;          /* RTLD_* */
   bool explicit_ns;  /* the namespace was named, not the caller's */
   bool first_global; /* the root's search list becomes the namespace's global scope */
@@ -101,6 +108,7 @@ void ldx_scope_remove(struct ldx_object *o, const struct ldx_scope_slot *slot);
 void ldx_remove_global(struct ldx_namespace *ns);
 
 /* relocate.c */
+void ldx_adjust_dynamic(struct ldx_object *o);
 bool ldx_relocate_object(struct ldx_load *l, struct ldx_object *o);
 bool ldx_run_fixups(struct ldx_load *l);
 bool ldx_run_copies(struct ldx_load *l);

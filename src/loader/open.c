@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/sys.h"
+#include "loader/audit.h"
 #include "loader/journal.h"
 #include "loader/namespaces.h"
 #include "loader/steer.h"
@@ -119,6 +120,8 @@ bool ldx_enter_load(struct ldx_load *l, struct ldx_object *o, const char *name, 
       return ldx_fail(l->diag, LDX_DIAG_LOAD, ENOMEM, name, "cannot create TLS data structures");
     l->tls_added = true;
   }
+  if (ldx_audited())
+    ldx_audit_opened(l, o);
   return true;
 }
 
@@ -163,6 +166,8 @@ static struct ldx_object *map_found(struct ldx_load *l, struct ldx_library_file 
 static bool find(struct ldx_load *l, const char *name, struct ldx_object *loader, struct ldx_library_file *f) {
   const char *meant = ldx_follow_exe(name);
   struct ldx_find_request request = {meant, loader, ldx_self.base.program, l->ns->id, l->find_mode, 0};
+  if (ldx_self.audit.starting)
+    request.mode = LDX_FIND_AUDIT;
   if (ldx_self.search.guide)
     request.origin = ldx_origin_of(l);
   if (ldx_wants(LDX_EV_SEARCH))
@@ -226,6 +231,8 @@ static struct ldx_object *load_object(struct ldx_load *l, const char *name, stru
   o = mode & RTLD_NOLOAD ? NULL : known("shared with the base namespace", ldx_share_named(l, name));
   if (o || ldx_failed(l->diag))
     return o;
+  if (ldx_audited() && !(name = ldx_audit_name(l, name, loader)))
+    return NULL;
   if (loader && ldx_tracing(LDX_DEBUG_FILES))
     ldx_debug("\nfile=%s [%ld];  %s by %s [%ld]", name, l->ns->id, l->root ? "needed" : "dynamically loaded",
               ldx_display_name(loader), loader->ns->id);

@@ -119,6 +119,7 @@ static void read_trace(const struct ldx_args *a, struct ldx_options *o) {
 void ldx_read_environment(struct ldx_args *a, struct ldx_options *o, struct ldx_library_search *s) {
   s->secure = a->auxv.secure;
   o->preload_env = ldx_getenv(a, "LD_PRELOAD"); /* obeyed within bounds, but not passed on */
+  o->audit_env = ldx_getenv(a, "LD_AUDIT");
   if (a->auxv.secure)
     forget_unsecure(a);
   s->library_path = ldx_getenv(a, "LD_LIBRARY_PATH");
@@ -192,7 +193,7 @@ static int match(const struct option *op, char **argv, struct ldx_options *o) {
 
 int ldx_read_arguments(struct ldx_args *a, struct ldx_options *o, struct ldx_library_search *s) {
   bool help = false, version = false, diagnostics = false;
-  const char *path = NULL, *audit = NULL, *static_tls = NULL;
+  const char *path = NULL, *static_tls = NULL;
   const struct option options[] = {
       {.name = "--list", .mode = LDX_LIST},
       {.name = "--verify", .mode = LDX_VERIFY},
@@ -201,7 +202,7 @@ int ldx_read_arguments(struct ldx_args *a, struct ldx_options *o, struct ldx_lib
       {.name = "--glibc-hwcaps-prepend", .value = &s->hwcaps_prepend},
       {.name = "--glibc-hwcaps-mask", .value = &s->hwcaps_mask},
       {.name = "--inhibit-rpath", .value = &s->inhibit_rpath},
-      {.name = "--audit", .value = &audit},
+      {.name = "--audit", .value = &o->audit_option},
       {.name = "--preload", .value = &o->preload_option},
       {.name = "--argv0", .value = &o->argv0},
       {.name = "--share", .value = &o->share},
@@ -245,8 +246,6 @@ int ldx_read_arguments(struct ldx_args *a, struct ldx_options *o, struct ldx_lib
     ldx_help(s);
   if (diagnostics)
     ldx_die_text("--list-diagnostics is not supported: it tells of the inside of glibc's own loader; ask that");
-  if (audit)
-    ldx_print(2, "ldx: --audit is not supported: ignored\n");
   if (i >= a->argc && o->mode != LDX_TUNABLES)
     ldx_die_text("missing program name; see ldx --help");
   return i;

@@ -2,6 +2,7 @@
  * at the guest's definition. A definition that interposes them (LD_PRELOAD) stays in front as always. */
 #include <string.h>
 
+#include "loader/audit.h"
 #include "loader/dl.h"
 #include "loader/error.h"
 #include "loader/exe.h"
@@ -135,6 +136,8 @@ static uintptr_t glibc_override(struct ldx_object *definer, const Elf64_Sym *sym
     ldx_self.create_c11 = ldx_symbol_address(definer, sym);
     return (uintptr_t)ldx_thrd_create;
   }
+  if (ldx_audited() && !strcmp(name, "__libc_start_main"))
+    return ldx_audit_start_main(definer, ldx_symbol_address(definer, sym));
   return may_be_loaders(name) ? loader_function(name, strlen(name)) : 0;
 }
 

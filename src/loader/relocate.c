@@ -7,6 +7,7 @@
 
 #include "base/print.h"
 #include "base/sys.h"
+#include "loader/audit.h"
 #include "loader/tell_library.h"
 
 /* One object being relocated. The window is the segment the last target lay in: targets come in order. */
@@ -116,6 +117,8 @@ static bool bind(struct relocator *r, const Elf64_Rela *rel, uint32_t type, cons
   r->last_index = UINT64_MAX;
   if (!ldx_bind(r->object, index, flags, r->load->diag, &r->last))
     return false;
+  if (ldx_audited())
+    ldx_audit_bound(r->object, type, &r->last);
   r->last_index = index;
   r->last_flags = flags;
   return true;
@@ -310,7 +313,9 @@ static bool apply(struct relocator *r, const Elf64_Rela *rel) {
     return apply_tls(r, b, rel, type);
   if (is_ifunc(b) && ldx_reloc_width(type) == 8 && type != REL_SIZE64 && type != REL_PC64) {
     p = target(r, rel->r_offset, 8);
-    return p && defer(r, p, b->object, ldx_binding_address(b), type == REL_ABS ? rel->r_addend : 0);
+    int64_t addend = type == REL_ABS ? rel->r_addend : 0;
+    return p && defer(r, p, b->object, ldx_binding_address(b), addend) &&
+           (!ldx_audited() || ldx_audit_defer(r->load, r->object, p, b, addend));
   }
   if (type == REL_GOT || type == REL_PLT) {
     p = target(r, rel->r_offset, 8);
@@ -363,6 +368,7 @@ static bool apply_all(struct relocator *r, const struct elf_relas *t, uint64_t f
 static bool prepare_lazy(struct relocator *r) {
   struct ldx_object *o = r->object;
   const struct elf_relas *t = &o->dyn.jmprel;
+  bool watched = ldx_audited() && ldx_audit_watches(o);
   for (uint64_t i = 0; i < t->count; i++) {
     uint32_t type = ELF64_R_TYPE(t->at[i].r_info);
     if (type == REL_TLSDESC || type == REL_IRELATIVE) {
@@ -376,13 +382,14 @@ static bool prepare_lazy(struct relocator *r) {
     if (!p)
       return false;
     bool sealed = (uintptr_t)p + 8 > o->relro_start && (uintptr_t)p < o->relro_end; /* could not be written later */
-    if (sealed && !apply_and_tell(r, &t->at[i]))
+    bool now = watched ? !ldx_object_has_code(o, *p + r->bias) : sealed;
+    if (now && !apply_and_tell(r, &t->at[i]))
       return false;
-    if (!sealed)
+    if (!now)
       *p += r->bias;
   }
   o->dyn.pltgot[1] = (uint64_t)o;
-  o->dyn.pltgot[2] = (uint64_t)ldx_plt_stub;
+  o->dyn.pltgot[2] = (uint64_t)(watched ? ldx_self.audit.stub : ldx_plt_stub);
   return true;
 }
 
@@ -405,20 +412,21 @@ static bool unlock_text(struct relocator *r, bool unlock) {
 
 /* Readers of the dynamic section (tools, the guest's libc) expect addresses, not offsets, as the system loader leaves
  * them. */
-static void adjust_dynamic(struct ldx_object *o) {
+void ldx_adjust_dynamic(struct ldx_object *o) {
   static const uint8_t tags[] = {DT_PLTGOT, DT_HASH,   DT_STRTAB,     DT_SYMTAB,      DT_RELA,
                                  DT_REL,    DT_JMPREL, ELF_DT_VERSYM, ELF_DT_GNU_HASH};
   o->ld_readonly = ldx_self.musl.active || !o->image.dynamic || !(o->image.dynamic->p_flags & PF_W) ||
                    !elf_at_memory(&o->image, o->image.dynamic->p_vaddr, 16, PF_W);
-  if (o->ld_readonly)
+  if (o->ld_readonly || o->ld_adjusted)
     return;
+  o->ld_adjusted = true;
   for (size_t i = 0; i < LDX_COUNT(tags); i++)
     if (o->dyn.info[tags[i]])
       o->dyn.info[tags[i]]->d_un.d_ptr += o->map.l_addr;
 }
 
-static bool lazy(const struct ldx_load *l, const struct ldx_object *o) {
-  return l->lazy && !o->dyn.bind_now && o->dyn.pltgot;
+static bool lazy(const struct ldx_load *l, struct ldx_object *o) {
+  return l->lazy && o->dyn.pltgot && (!o->dyn.bind_now || (ldx_audited() && ldx_audit_watches(o)));
 }
 
 static bool do_tables(struct relocator *r) {
@@ -442,7 +450,7 @@ bool ldx_relocate_object(struct ldx_load *l, struct ldx_object *o) {
     ok = unlock_text(&r, false) && ok;
   if (!ok)
     return false;
-  adjust_dynamic(o);
+  ldx_adjust_dynamic(o);
   o->relocated = true;
   if (ldx_wants(LDX_EV_RELOCATED))
     ldx_tell_object(LDX_EV_RELOCATED, o);
@@ -493,6 +501,8 @@ bool ldx_run_fixups(struct ldx_load *l) {
       return ldx_fail(l->diag, LDX_DIAG_RELOC, EACCES, ldx_display_name(f->object),
                       "cannot change memory protections");
   }
+  if (ldx_audited())
+    ldx_audit_deferred(l);
   return true;
 }
 

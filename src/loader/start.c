@@ -14,6 +14,7 @@
 #include "loader/guest.h"
 #include "loader/load.h"
 #include "loader/musl.h"
+#include "loader/audit.h"
 #include "loader/options.h"
 #include "loader/policy.h"
 #include "loader/preload.h"
@@ -299,6 +300,8 @@ static void add_loader(struct ldx_load *l) {
     must(NULL);
   if (ldx_wants(LDX_EV_MAPPED))
     ldx_tell_mapped(o, name);
+  if (ldx_audited())
+    ldx_audit_opened(l, o);
 }
 
 /* With other folders to search it may be another file than the program names. */
@@ -362,6 +365,8 @@ static void load_program(struct ldx_load *l) {
   ldx_read_policy(l->root);
   if (ldx_tools_wanted())
     ldx_start_tools(l);
+  if (ldx_audited())
+    ldx_audit_begin(l);
   else if (ldx_self.hooks.steered)
     ldx_guide_searches();
   ldx_tell_followed();
@@ -374,6 +379,8 @@ static void load_program(struct ldx_load *l) {
   if (!ok)
     ldx_die(l->diag);
   ldx_r_debug_state(&ldx_self.r_debug, LDX_RT_CONSISTENT);
+  if (ldx_audited())
+    ldx_audit_consistent(l);
 }
 
 static _Noreturn void list_tunables(void) {

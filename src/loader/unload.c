@@ -2,6 +2,7 @@
  * everything can still be found; unpublish; unmap when no reader is left. */
 #include "loader/unload.h"
 
+#include "loader/audit.h"
 #include "loader/error.h"
 #include "loader/namespaces.h"
 #include "loader/tell_library.h"
@@ -150,6 +151,8 @@ static void remove_objects(struct ldx_namespace *ns, struct ldx_object_list *dea
   bool tls = any_tls(dead);
   ldx_tell_load_begin(&l, true);
   ldx_r_debug_state(ns->debug, LDX_RT_DELETE);
+  if (ldx_audited())
+    ldx_audit_activity(ns, 2 /* LA_ACT_DELETE */);
   for (uint32_t i = 0; i < dead->count; i++)
     take_out(dead->at[i]);
   if (any_global(ns, dead))
@@ -167,6 +170,8 @@ static void remove_objects(struct ldx_namespace *ns, struct ldx_object_list *dea
   glibc_sync_namespace(&ldx_self.glibc, ns);
   ldx_r_debug_state(ns->debug, LDX_RT_CONSISTENT);
   ldx_tell_load_end(&l, true);
+  if (ldx_audited())
+    ldx_audit_activity(ns, 0 /* LA_ACT_CONSISTENT */);
 }
 
 /* The unused objects of the namespace, in the order of their end; they are found by nobody from now on. */
@@ -185,8 +190,11 @@ static void collect_once(struct ldx_namespace *ns) {
   struct ldx_object_list dead = {0};
   if (choose(ns, &dead)) {
     ldx_rlock_leave(&ldx_self.lock); /* destructors are the program's code */
-    for (uint32_t i = 0; i < dead.count; i++)
+    for (uint32_t i = 0; i < dead.count; i++) {
       ldx_run_destructors(dead.at[i]);
+      if (ldx_audited())
+        ldx_audit_closed(dead.at[i]);
+    }
     ldx_rlock_enter(&ldx_self.lock);
     remove_objects(ns, &dead);
   }

@@ -17,6 +17,7 @@
 struct ldx_object;
 struct ldx_namespace;
 struct ldx_search_dirs; /* search/ */
+struct ldx_audit_object; /* loader/ */
 
 /* The debugger's view of an object (gABI-era SVR4 interface): exposed to gdb, libthread_db, every guest
  * libc and countless tools. Don't move, don't delete. */
@@ -134,12 +135,14 @@ struct ldx_object {
   bool overridden;      /* belongs to the guest's loader: some of its functions are ldx's own */
   bool indirect_access; /* GNU property: built to reach other objects' symbols only through the GOT */
   bool ld_readonly;     /* its dynamic section keeps offsets: it cannot be written */
+  bool ld_adjusted;     /* it holds addresses by now */
   bool dlopened;        /* loaded after start-up */
   bool ready;           /* its constructors have ended */
   bool pending;         /* belongs to a load that has not been committed */
   uint32_t init_rank;   /* its turn among all constructors; 0: not yet */
   bool unused;          /* scratch of unload.c */
   bool of_tool;         /* a tool, or what one brought along */
+  struct ldx_audit_object *audit; /* NULL: no auditor has been told of it */
   int visit;            /* scratch of graph walks */
 };
 

@@ -97,11 +97,34 @@ static enum verdict check_file(struct finding *f) {
   return e ? fatal(f, out->fd, 0, elf_error_text(e)) : OPENED;
 }
 
+/* LA_SER_*: where a candidate comes from (rtld-audit(7)); 0: a path, of which auditors have been told as a name. */
+static unsigned origin_flag(const char *source) {
+  enum { LIBPATH = 2, RUNPATH = 4, CONFIG = 8, DEFAULT = 0x40 };
+  if (!source || !strcmp(source, "path"))
+    return 0;
+  if (!strcmp(source, "RPATH") || !strcmp(source, "RUNPATH"))
+    return RUNPATH;
+  if (!strcmp(source, "ld.so.cache"))
+    return CONFIG;
+  return strcmp(source, "system search path") ? LIBPATH : DEFAULT;
+}
+
+/* What to open instead; the candidate goes on naming the object. */
+static const char *ask_auditors(struct finding *f) {
+  const char *path = f->s->audit(f->request->loader, f->path, origin_flag(f->source));
+  if (!path)
+    f->error = ENOENT;
+  return path;
+}
+
 static enum verdict open_file(struct finding *f) {
-  long fd = io_open(f->s->io, f->path, O_RDONLY | O_CLOEXEC | O_NONBLOCK); /* a FIFO must not block */
+  const char *path = f->s->audit ? ask_auditors(f) : f->path;
+  if (!path)
+    return PASSED_OVER;
+  long fd = io_open(f->s->io, path, O_RDONLY | O_CLOEXEC | O_NONBLOCK); /* a FIFO must not block */
   if (fd == -EMFILE && f->s->closing && f->s->closing->count) {
     ldx_close_flush(f->s->closing);
-    fd = io_open(f->s->io, f->path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+    fd = io_open(f->s->io, path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
   }
   if (ldx_sys_failed(fd)) {
     f->error = (int)-fd;
@@ -189,7 +212,7 @@ static enum verdict try_subfolder(struct finding *f, struct ldx_dir *d, uint32_t
   memcpy(f->path + d->len, sub->text, sub->len);
   strcpy(f->path + dir_len, f->request->name);
   ldx_trace(f->s, "  trying file=%s", f->path);
-  int missing = guided_paths(f) ? 0 : ldx_probe_dir(h, f->s->io, d, sub->group);
+  int missing = guided_paths(f) || f->s->audit ? 0 : ldx_probe_dir(h, f->s->io, d, sub->group);
   if (missing) {
     f->error = missing;
     if (d->status[index] == LDX_DIR_UNKNOWN)

@@ -60,6 +60,8 @@ struct ldx_library_search {
   bool secure;                /* AT_SECURE */
   bool inhibit_cache;         /* --inhibit-cache */
   ldx_search_trace *trace;    /* NULL: no trace */
+  /* NULL, or auditors are to be asked what to open instead of a candidate (LA_SER_*); NULL: nothing. */
+  const char *(*audit)(const struct ldx_object *loader, const char *path, unsigned flag);
   void *trace_arg;
   struct ldx_io *io;            /* NULL: plain system calls */
   struct ldx_fd_batch *closing; /* where files go that are done with; NULL: they are closed at once */
