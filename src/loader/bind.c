@@ -89,7 +89,7 @@ static bool look_up(struct ldx_object *o, struct ldx_sym_request *r, unsigned re
 
 bool ldx_bind(struct ldx_object *o, uint64_t symidx, uint32_t flags, struct ldx_diag *d, struct ldx_binding *out) {
   const Elf64_Sym *ref = elf_symbol(&o->dyn.sym, symidx);
-  *out = (struct ldx_binding){ref, o, 0};
+  *out = (struct ldx_binding){ref, o, 0, 0};
   if (!ref)
     return ldx_fail(d, LDX_DIAG_RELOC, 0, ldx_display_name(o),
                     "relocation refers to symbol %lu, outside the symbol table", (unsigned long)symidx);

@@ -9,6 +9,8 @@
 #include "loader/audit.h"
 #include "loader/error.h"
 #include "loader/namespaces.h"
+#include "loader/steer_bind.h"
+#include "loader/tell_memory.h"
 #include "loader/tools.h"
 #include "loader/tell_library.h"
 #include "loader/trace.h"
@@ -283,6 +285,8 @@ static void *value_of(struct ldx_object *o, const Elf64_Sym *s) {
     return base ? base + s->st_value : NULL;
   }
   uintptr_t override = o->overridden ? ldx_override(o, s) : 0;
+  if (ldx_watches_memory() && !override)
+    override = ldx_memory_wrapper(NULL, o, s, ldx_symbol_address(o, s));
   if (override)
     return (void *) override;
   uintptr_t at = ldx_symbol_address(o, s);
@@ -354,6 +358,8 @@ static void *find(void *handle, const char *name, const char *version, const voi
     if (look_up(handle, scope, from, &r)) {
       value = value_of(r.object, r.sym);
       ldx_trace_binding(&r, false);
+      if (value && (ldx_steers_binds() || ldx_chooses_variants()))
+        value = (void *)ldx_steer_symbol(from, &r, (uintptr_t)value);
       if (ldx_audited())
         value = (void *)ldx_audit_symbol(from, &r, (uintptr_t)value);
     } else if (!(value = find_own(handle, name))) {
@@ -429,6 +435,8 @@ uintptr_t ldx_lazy_value(struct ldx_object *o, const Elf64_Rela *rel, struct ldx
   uintptr_t value = ldx_binding_address(b);
   if (b->sym && !b->override && ELF64_ST_TYPE(b->sym->st_info) == STT_GNU_IFUNC)
     value = ldx_resolve(b->object, value);
+  if (ldx_steers_binds() || ldx_chooses_variants())
+    value = ldx_steer_lazily(o, rel, b, value);
   return value;
 }
 

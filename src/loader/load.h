@@ -13,7 +13,8 @@ struct ldx_fixup {
   void *where;
   uintptr_t resolver;
   int64_t addend;
-  struct ldx_object *object;
+  struct ldx_object *object, *definer;
+  const Elf64_Rela *rel;
 };
 /* A COPY relocation: done last, because what it copies may itself be such a word. */
 struct ldx_copy {
@@ -39,7 +40,8 @@ struct ldx_fixups {
 struct ldx_binding {
   const Elf64_Sym *sym;      /* NULL: weak undefined */
   struct ldx_object *object; /* definer */
-  uintptr_t override;        /* ldx's own function instead, or 0 */
+  uintptr_t override;        /* ldx's own function instead, or a tool's wish; or 0 */
+  uintptr_t was;             /* what it would have been, if a tool changed it */
 };
 struct ldx_load {
   struct ldx_namespace *ns;

@@ -8,6 +8,7 @@
 #include "base/print.h"
 #include "base/sys.h"
 #include "loader/audit.h"
+#include "loader/steer_bind.h"
 #include "loader/tell_library.h"
 
 /* One object being relocated. The window is the segment the last target lay in: targets come in order. */
@@ -117,9 +118,11 @@ static bool bind(struct relocator *r, const Elf64_Rela *rel, uint32_t type, cons
   r->last_index = UINT64_MAX;
   if (!ldx_bind(r->object, index, flags, r->load->diag, &r->last))
     return false;
+  if (ldx_steers_binds())
+    ldx_steer_reference(r->load, r->object, rel, &r->last);
   if (ldx_audited())
     ldx_audit_bound(r->object, type, &r->last);
-  r->last_index = index;
+  r->last_index = ldx_steers_binds() ? UINT64_MAX : index; /* each reference is asked about */
   r->last_flags = flags;
   return true;
 }
@@ -129,13 +132,15 @@ bool ldx_refers_to_symbol(uint32_t type) {
          ldx_reloc_width(type);
 }
 
-static bool defer(struct relocator *r, void *where, struct ldx_object *definer, uintptr_t resolver, int64_t addend) {
+static bool defer(struct relocator *r, const Elf64_Rela *rel, struct ldx_object *definer, uintptr_t resolver,
+                  int64_t addend) {
+  void *where = (void *)(r->bias + rel->r_offset);
   struct ldx_fixups *f = &r->load->fixups;
   if (!ldx_object_has_code(definer, resolver))
     return fail(r, "resolver of an indirect function outside executable segments");
   if (f->count == f->room && !ldx_heap_grow(&ldx_self.heap, (void **)&f->at, &f->room, sizeof *f->at, 64))
     return ldx_fail(r->load->diag, LDX_DIAG_LOAD, ENOMEM, ldx_display_name(r->object), "cannot allocate memory");
-  f->at[f->count++] = (struct ldx_fixup){where, resolver, addend, r->object};
+  f->at[f->count++] = (struct ldx_fixup){where, resolver, addend, r->object, definer, rel};
   return true;
 }
 
@@ -301,7 +306,7 @@ static bool apply(struct relocator *r, const Elf64_Rela *rel) {
     return p;
   case REL_IRELATIVE:
     p = target(r, rel->r_offset, 8);
-    return p && defer(r, p, r->object, r->bias + (uint64_t)rel->r_addend, 0);
+    return p && defer(r, rel, r->object, r->bias + (uint64_t)rel->r_addend, 0);
   }
   if (!ldx_reloc_width(type))
     return unknown_type(r, type);
@@ -314,7 +319,7 @@ static bool apply(struct relocator *r, const Elf64_Rela *rel) {
   if (is_ifunc(b) && ldx_reloc_width(type) == 8 && type != REL_SIZE64 && type != REL_PC64) {
     p = target(r, rel->r_offset, 8);
     int64_t addend = type == REL_ABS ? rel->r_addend : 0;
-    return p && defer(r, p, b->object, ldx_binding_address(b), addend) &&
+    return p && defer(r, rel, b->object, ldx_binding_address(b), addend) &&
            (!ldx_audited() || ldx_audit_defer(r->load, r->object, p, b, addend));
   }
   if (type == REL_GOT || type == REL_PLT) {
@@ -492,9 +497,12 @@ bool ldx_run_fixups(struct ldx_load *l) {
       memo[slot].value = ((uintptr_t(*)(void))f->resolver)();
       memo[slot].resolver = f->resolver;
     }
-    uint64_t value = memo[slot].value + (uint64_t)f->addend;
+    uintptr_t chosen = memo[slot].value;
+    if ((ldx_steers_binds() || ldx_chooses_variants()) && !ldx_steer_choice(l, f, &chosen))
+      return false;
+    uint64_t value = chosen + (uint64_t)f->addend;
     if (ldx_wants(LDX_EV_IFUNC))
-      ldx_tell_chosen(f->object, f->where, f->resolver, memo[slot].value);
+      ldx_tell_chosen(f->object, f->where, f->resolver, chosen);
     if (!f->object->dyn.textrel)
       *(uint64_t *)f->where = value;
     else if (!store(f->object, f->where, value))

@@ -10,6 +10,7 @@
 #include "base/sys.h"
 #include "base/text.h"
 #include "base/valgrind.h"
+#include "loader/control.h"
 #include "loader/error.h"
 #include "loader/guest.h"
 #include "loader/load.h"
@@ -19,6 +20,7 @@
 #include "loader/policy.h"
 #include "loader/preload.h"
 #include "loader/stack.h"
+#include "loader/steer_policy.h"
 #include "loader/tell_library.h"
 #include "loader/steer.h"
 #include "loader/tell_process.h"
@@ -363,11 +365,13 @@ static void load_program(struct ldx_load *l) {
   ldx_self.r_debug.r_map = l->ns->first;
   set_dt_debug(l->root);
   ldx_read_policy(l->root);
+  if (ldx_self.policy && !ldx_start_policy())
+    must(NULL);
   if (ldx_tools_wanted())
     ldx_start_tools(l);
   if (ldx_audited())
     ldx_audit_begin(l);
-  else if (ldx_self.hooks.steered)
+  if (ldx_self.hooks.steered)
     ldx_guide_searches();
   ldx_tell_followed();
   ldx_self.starting = true;
@@ -408,6 +412,8 @@ static struct ldx_handoff *run_program(struct ldx_load *l) {
   if (ldx_self.musl.active)
     return ldx_musl_handoff(o);
   ldx_tell_main_thread();
+  if (ldx_self.options.control)
+    ldx_control_stay();
   ldx_self.entering = true;
   ldx_run_constructors(o, true);
   ldx_self.entering = false;

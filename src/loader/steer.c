@@ -425,49 +425,6 @@ bool ldx_steer_init(struct ldx_load *l, struct ldx_object **at, uint32_t count) 
   return ok;
 }
 
-struct rebinding {
-  struct ldx_tool *tool;
-  struct ldx_binding_request request;
-  struct ldx_answer answer;
-  void *value;
-  enum ldx_verdict verdict;
-};
-
-static void ask_bind(void *arg) {
-  struct rebinding *b = arg;
-  b->verdict = b->tool->steering->bind(b->tool->steering_ctx, &b->request, &b->value, &b->answer);
-}
-
-uintptr_t ldx_steer_binding(const struct ldx_object *from, const char *symbol, const struct ldx_version *version,
-                            const struct ldx_object *to, uint32_t relocation, uintptr_t value) {
-  const struct ldx_tool_order *tools = __atomic_load_n(&ldx_self.hooks.order, __ATOMIC_ACQUIRE);
-  struct rebinding b = {.request = {.size = sizeof b.request,
-                                    .relocation = relocation,
-                                    .symbol = symbol,
-                                    .version = version ? version->name : NULL,
-                                    .from = from->id,
-                                    .to = to ? to->id : 0,
-                                    .from_path = path_of(from),
-                                    .to_path = path_of(to)},
-                        .value = (void *)value};
-  for (uint32_t i = 0; tools && !from->of_tool && i < tools->count; i++) {
-    b.tool = tools->at[i];
-    if (!OFFERS(b.tool, bind))
-      continue;
-    void *before = b.request.value = b.value;
-    b.answer = no_answer();
-    b.verdict = LDX_PASS;
-    struct ldx_guarded *g = ldx_guard_begin();
-    bool said = ldx_guard_call(g, b.tool, "its steering of a ", "binding", ask_bind, &b);
-    ldx_guard_end(g);
-    if (!said || b.verdict != LDX_CHANGED)
-      b.value = before;
-    if (b.verdict == LDX_STOP)
-      break;
-  }
-  return (uintptr_t)b.value;
-}
-
 static void note_list(const struct ldx_find_request *r, const char *source, const char *owner) {
   (void)r;
   ldx_journal_step(&(struct ldx_step){.kind = LDX_STEP_LIST, .source = source, .from = owner});

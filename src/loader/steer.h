@@ -1,4 +1,5 @@
-/* The pipeline of tools that steer a load (include/ldx/steer.h): each step asks them in tool order. */
+/* The pipeline of tools that steer a load (include/ldx/steer.h): each step asks them in tool order. What references
+ * are bound to: steer_bind.h. */
 #ifndef LDX_LOADER_STEER_H
 #define LDX_LOADER_STEER_H
 
@@ -15,10 +16,6 @@ const char *ldx_steer_name(struct ldx_load *l, const char *name, const struct ld
 /* From now on searches are guided (search/guide.h): tools steer, or a journal is kept. To be called again when
  * that changes. */
 void ldx_guide_searches(void);
-
-/* The address that a reference gets instead of `value`, or `value`. relocation 0: dlsym. */
-uintptr_t ldx_steer_binding(const struct ldx_object *from, const char *symbol, const struct ldx_version *version,
-                            const struct ldx_object *to, uint32_t relocation, uintptr_t value);
 
 /* Orders the objects of a load: its search scope, or its constructors. False: see the load's diag. */
 bool ldx_steer_scope(struct ldx_load *l, struct ldx_object **at, uint32_t count);

@@ -8,6 +8,7 @@
 #include "hooks/policy.h"
 #include "loader/options.h"
 #include "loader/steer.h"
+#include "loader/steer_bind.h"
 #include "loader/tell.h"
 
 enum { TEXT = 4096 };
@@ -353,34 +354,49 @@ static enum ldx_verdict steer_init(void *ctx, int64_t ns, struct ldx_order_item 
   return any ? LDX_CHANGED : LDX_PASS;
 }
 
-/* Also of a load under way. */
-static struct ldx_object *object_named(const char *glob) {
-  for (struct ldx_object *o = ldx_self.base.first; o; o = o->map.l_next)
-    if (!o->real && o->kind == LDX_LIBRARY &&
-        ((o->soname && matches(glob, o->soname)) || matches(glob, o->map.l_name) ||
-         matches(glob, file_of(o->map.l_name))))
+static bool is_library(const struct ldx_object *o, const char *glob) {
+  return !o->real && o->kind == LDX_LIBRARY && !o->faked &&
+         ((o->soname && matches(glob, o->soname)) || matches(glob, o->map.l_name) ||
+          matches(glob, file_of(o->map.l_name)));
+}
+
+/* Of the same namespace, also of the load under way. */
+static struct ldx_object *library_named(const struct ldx_rebinding *r, const char *glob) {
+  for (struct ldx_object *o = r->from->ns->first; o; o = o->map.l_next)
+    if (is_library(o, glob))
       return o;
+  for (uint32_t i = 0; r->load && i < r->load->fresh.count; i++)
+    if (is_library(r->load->fresh.at[i], glob))
+      return r->load->fresh.at[i];
   return NULL;
 }
 
 static bool is_bound_by(const struct ldx_policy_bind *b, const struct ldx_binding_request *r) {
   return matches(b->sym, r->symbol) && (!b->version || matches(b->version, r->version ? r->version : "")) &&
-         is_from(b->caller, r->from_path) && is_from(b->definer, r->to_path);
+         is_from(b->caller, r->from_path) && (!b->definer || is_from(b->definer, r->to_path));
 }
 
-/* "to" names a library, whose definition is taken instead. */
+/* "to" names a library, whose definition is taken instead. Other threads may be here at the same time. */
 static enum ldx_verdict steer_bind(void *ctx, const struct ldx_binding_request *r, void **value,
                                    struct ldx_answer *out) {
-  struct rules *p = ctx;
+  const struct rules *p = ctx;
   for (uint32_t i = 0; i < p->policy->bind.count; i++) {
     const struct ldx_policy_bind *b = &p->policy->bind.at[i];
-    struct ldx_object *o = is_bound_by(b, r) ? object_named(b->to) : NULL;
+    struct ldx_object *o = is_bound_by(b, r) ? library_named((const struct ldx_rebinding *)r, b->to) : NULL;
     struct ldx_sym_request q = {.name = elf_name(r->symbol), .flags = LDX_SYM_NEWEST};
     const Elf64_Sym *s = o ? ldx_symbol_in(o, &q) : NULL;
-    if (!s || ELF64_ST_TYPE(s->st_info) == STT_TLS || ELF64_ST_TYPE(s->st_info) == STT_GNU_IFUNC)
+    if (!s || ELF64_ST_TYPE(s->st_info) == STT_TLS)
       continue;
-    *value = (void *)ldx_symbol_address(o, s);
-    out->why = reason(p, b->where, NULL);
+    uintptr_t at = o->overridden ? ldx_override(o, s) : 0;
+    if (!at)
+      at = ldx_symbol_address(o, s);
+    if (ELF64_ST_TYPE(s->st_info) == STT_GNU_IFUNC && at == ldx_symbol_address(o, s)) {
+      if (!o->relocated || !ldx_object_at(at)) /* its resolver cannot run yet */
+        continue;
+      at = ldx_resolve(o, at);
+    }
+    *value = (void *)at;
+    out->why = b->where;
     return LDX_CHANGED;
   }
   return LDX_PASS;

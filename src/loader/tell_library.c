@@ -141,6 +141,7 @@ static struct ldx_event event_of_bind(const struct ldx_object *o, const Elf64_Re
   e.u.bind.version = v ? ldx_keep_text_of(o, v->name) : NULL;
   e.u.bind.slot = (void **)(o->map.l_addr + rel->r_offset);
   e.u.bind.relocation = ELF64_R_TYPE(rel->r_info);
+  e.u.bind.was = (const void *)b->was;
   return e;
 }
 

@@ -31,10 +31,37 @@ static enum verdict try_path(struct finding *f, const char *path) {
 }
 
 /* An answer that does not hold any more costs one attempt. */
-enum verdict ldx_search_known(struct finding *f) {
+static enum verdict try_cached(struct finding *f, const struct ldx_search_cache *c, bool *nowhere) {
+  enum verdict v = PASSED_OVER;
+  char *path;
+  int error = 0;
+  for (uint32_t level = 0; v == PASSED_OVER && (path = c->find(f->request, &level, &error));) {
+    f->cached = true;
+    f->source = "launch cache";
+    f->owner = NULL;
+    v = try_path(f, path);
+    if (v == OPENED && !c->holds(f->request, f->out)) {
+      io_close(f->s->io, f->out->fd);
+      v = PASSED_OVER;
+    }
+    ldx_heap_free(f->s->heap, path);
+    f->cached = v == OPENED;
+    if (v == PASSED_OVER)
+      f->out->has_stat = f->steered = f->other_class = false;
+  }
+  if (v == PASSED_OVER && error) {
+    f->error = error;
+    f->cached = *nowhere = true;
+  }
+  return v;
+}
+
+enum verdict ldx_search_known(struct finding *f, bool *nowhere) {
   const struct ldx_guide *g = f->s->guide;
   const char *source = "cache";
   char *path = g && g->known ? g->known(f->request, &source, f->diag) : NULL;
+  if (!path && g && g->cache && !ldx_failed(f->diag))
+    return try_cached(f, g->cache, nowhere);
   if (!path)
     return g && ldx_failed(f->diag) ? FATAL : PASSED_OVER;
   f->source = source;
@@ -65,6 +92,8 @@ static enum verdict try_package(struct finding *f, const char *package, size_t n
   if (ldx_format(file, sizeof file, "%.*s/etc/ld.so.cache", (int)n, package) >= sizeof file)
     return PASSED_OVER;
   ldx_ldcache_load(&cache, file, f->s->io, NULL);
+  if (ldx_search_cache(f->s))
+    ldx_search_cache(f->s)->depends(file, 0);
   const char *path = ldx_ldcache_find(&cache, f->request->name, hwcaps, f->s);
   f->source = "package's ld.so.cache";
   enum verdict v = path ? try_path(f, path) : PASSED_OVER;
@@ -119,19 +148,12 @@ struct telling {
   int result;
 };
 
-static enum verdict tell(struct finding *f, struct ldx_search_dirs *l) {
+static enum verdict tell(struct finding *f, const char *folders) {
   struct telling *t = f->tell_arg;
-  bool cache = !strcmp(f->source, "ld.so.cache");
-  char *text = cache ? NULL : ldx_folders_text(f->s, l);
-  const struct ldx_path_list list = {.size = sizeof list,
-                                     .source = cache ? "cache" : f->source,
-                                     .owner = f->owner,
-                                     .folders = cache  ? (f->s->cache_file ? f->s->cache_file : LDX_CACHE_FILE)
-                                                : text ? text
-                                                       : ""};
+  const struct ldx_path_list list = {
+      .size = sizeof list, .source = f->source, .owner = f->owner, .folders = folders ? folders : ""};
   if (!t->result && *list.folders)
     t->result = t->each(t->arg, &list);
-  ldx_heap_free(f->s->heap, text);
   return PASSED_OVER;
 }
 

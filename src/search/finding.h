@@ -15,12 +15,14 @@ struct finding {
   size_t room;
   const char *source, *owner; /* the list it is from */
   /* Instead of trying the candidates of a list: tell it. */
-  enum verdict (*tell)(struct finding *f, struct ldx_search_dirs *l);
+  enum verdict (*tell)(struct finding *f, const char *folders);
   void *tell_arg;
   int error;        /* errno of the last attempt, 0 before one: what the final message tells */
   bool other_class; /* something of the wrong class was passed over */
   bool oom;
-  bool done; /* a tool's algorithm has opened the file */
+  bool done;    /* a tool's algorithm has opened the file */
+  bool steered; /* a tool has changed the path */
+  bool cached;  /* a launch cache knew */
 };
 
 /* Room for a candidate of that many bytes; what was there is gone. */

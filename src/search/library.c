@@ -134,6 +134,19 @@ static enum verdict open_file(struct finding *f) {
   return check_file(f);
 }
 
+/* What is known to be absent is not asked for. */
+static enum verdict open_beside_cache(struct finding *f, const struct ldx_search_cache *c) {
+  int absent = c->absent(f->path);
+  enum verdict v = PASSED_OVER;
+  if (absent)
+    f->error = absent;
+  else
+    v = open_file(f);
+  if (v == PASSED_OVER && !f->cached)
+    c->depends(f->path, f->error);
+  return v;
+}
+
 /* Bytes that a tool provides, or the file. */
 static enum verdict open_guided(struct finding *f) {
   const struct ldx_guide *g = f->s->guide;
@@ -147,7 +160,7 @@ static enum verdict open_guided(struct finding *f) {
     f->out->from_memory = true;
     v = check_file(f);
   } else {
-    v = open_file(f);
+    v = g->cache ? open_beside_cache(f, g->cache) : open_file(f);
   }
   if (g->tried)
     g->tried(f->request, f->path, f->source, v == OPENED ? 0 : f->error ? f->error : ENOEXEC);
@@ -205,6 +218,14 @@ static uint8_t look_for_dir(struct finding *f, size_t dir_len) {
 /* Tools may make something of a candidate in a folder that does not exist. */
 static bool guided_paths(const struct finding *f) { return f->s->guide && f->s->guide->path; }
 
+static void tell_missing(struct finding *f, int error) {
+  const struct ldx_guide *g = f->s->guide;
+  if (g->tried)
+    g->tried(f->request, f->path, f->source, error);
+  if (g->cache)
+    g->cache->depends(f->path, error);
+}
+
 static enum verdict try_subfolder(struct finding *f, struct ldx_dir *d, uint32_t index) {
   const struct ldx_hwcaps *h = &f->s->state->hwcaps;
   const struct ldx_subfolder *sub = &h->subfolders[index];
@@ -217,8 +238,8 @@ static enum verdict try_subfolder(struct finding *f, struct ldx_dir *d, uint32_t
     f->error = missing;
     if (d->status[index] == LDX_DIR_UNKNOWN)
       d->status[index] = LDX_DIR_MISSING;
-    if (f->s->guide && f->s->guide->tried)
-      f->s->guide->tried(f->request, f->path, f->source, missing);
+    if (f->s->guide)
+      tell_missing(f, missing);
     return PASSED_OVER;
   }
   enum verdict v = ldx_try_file(f);
@@ -293,8 +314,12 @@ static enum verdict use_list(struct finding *f, const char *source, const struct
                              struct ldx_search_dirs *l, bool may_be_spent) {
   f->source = source;
   f->owner = owner ? owner->map.l_name : NULL;
-  if (f->tell)
-    return f->tell(f, l);
+  if (f->tell) {
+    char *text = ldx_folders_text(f->s, l);
+    enum verdict v = f->tell(f, text);
+    ldx_heap_free(f->s->heap, text);
+    return v;
+  }
   if (f->s->guide)
     return try_guided_list(f, l, may_be_spent);
   return l && !l->spent ? try_all(f, l, may_be_spent) : PASSED_OVER;
@@ -341,10 +366,11 @@ static bool guided_cache(struct finding *f, const char *file) {
   const struct ldx_guide *g = f->s->guide;
   char *other = NULL;
   if (f->tell) {
-    f->tell(f, NULL);
+    f->source = "cache";
+    f->tell(f, file);
     return false;
   }
-  if (!g || !g->folders || g->folders(f->request, f->source, NULL, file, &other, f->diag) != LDX_CHANGED)
+  if (!g || !g->folders || g->folders(f->request, "cache", NULL, file, &other, f->diag) != LDX_CHANGED)
     return !g || !ldx_failed(f->diag);
   bool use = *other;
   ldx_heap_free(f->s->heap, other);
@@ -362,6 +388,8 @@ static enum verdict try_cache(struct finding *f) {
     return PASSED_OVER;
   ldx_trace(s, " search cache=%s", file);
   ldx_ldcache_load(&s->state->cache, file, s->io, s->closing);
+  if (ldx_search_cache(s))
+    ldx_search_cache(s)->depends(file, 0);
   const char *path = ldx_ldcache_find(&s->state->cache, f->request->name, hwcaps_for_cache, s);
   if (!path)
     return PASSED_OVER;
@@ -380,24 +408,58 @@ struct musl_finding {
 };
 
 /* The folders of one list, in musl's way: what opens is taken. */
-static bool try_list(void *arg, const char *list) {
-  struct musl_finding *m = arg;
+static void try_musl_folders(struct musl_finding *m, const char *list) {
   struct finding *f = m->f;
-  f->source = "musl's search path";
   for (list += ldx_skip(list, ":\n"); *list && go_on(f, m->v); list += ldx_skip(list, ":\n")) {
     size_t n = ldx_until(list, ":\n"), room = n + strlen(f->request->name) + 2;
     if (!ldx_find_room(f, room))
-      return false;
+      return;
     ldx_format(f->path, room, "%.*s/%s", (int)n, list, f->request->name);
     ldx_trace(f->s, "  trying file=%s", f->path);
     m->v = ldx_try_file(f);
     list += n;
   }
+}
+
+/* Tools know lists with colons only, and may have other folders searched. */
+static void guide_musl_list(struct musl_finding *m, const char *list) {
+  struct finding *f = m->f;
+  const struct ldx_guide *g = f->s->guide;
+  char *text = ldx_strdup(f->s->heap, list), *other = NULL;
+  f->oom |= !text;
+  for (char *p = text; p && *p; p++)
+    if (*p == '\n')
+      *p = ':';
+  if (f->tell && text)
+    f->tell(f, text);
+  else if (text && g->folders && g->folders(f->request, f->source, f->owner, text, &other, f->diag) == LDX_DENY)
+    m->v = FATAL;
+  else if (text && g->list && (*text || other))
+    g->list(f->request, f->source, f->owner);
+  if (text && !f->tell && m->v == PASSED_OVER)
+    try_musl_folders(m, other ? other : text);
+  ldx_heap_free(f->s->heap, text);
+  ldx_heap_free(f->s->heap, other);
+}
+
+static bool try_list(void *arg, const char *source, const struct ldx_object *owner, const char *list) {
+  struct musl_finding *m = arg;
+  struct finding *f = m->f;
+  f->source = source;
+  f->owner = owner ? owner->map.l_name : NULL;
+  if (f->s->guide || f->tell)
+    guide_musl_list(m, list);
+  else
+    try_musl_folders(m, list);
   return go_on(f, m->v);
 }
 
 static enum verdict search_by_musl(struct finding *f) {
   struct musl_finding m = {f, PASSED_OVER};
+  if (f->s->guide && f->s->guide->folders && !f->tell)
+    try_list(&m, "", NULL, "");
+  if (!go_on(f, m.v))
+    return m.v;
   f->oom |= !ldx_musl_lists(f->s, f->request, try_list, &m);
   return f->oom ? FATAL : m.v;
 }
@@ -424,12 +486,15 @@ enum verdict ldx_search_usual(struct finding *f) {
   return f->oom ? FATAL : v;
 }
 
-/* What is known already (a cache, a record), tools' own algorithms, then the one in force. */
+/* What is known already (a record, a cache), tools' own algorithms, then the one in force. */
 static enum verdict search_all(struct finding *f) {
   const struct ldx_guide *g = f->s->guide;
   if (__builtin_expect(!g && f->s->algorithm == LDX_ALGORITHM_USUAL, 1))
     return ldx_search_usual(f);
-  enum verdict v = ldx_search_known(f);
+  bool nowhere = false;
+  enum verdict v = ldx_search_known(f, &nowhere);
+  if (nowhere)
+    return v;
   if (go_on(f, v) && g && g->search) {
     enum ldx_verdict said = g->search(f->request, (ldx_search *)f, f->diag);
     if (f->done)
@@ -441,11 +506,21 @@ static enum verdict search_all(struct finding *f) {
   return go_on(f, v) ? ldx_search_algorithm(f) : v;
 }
 
+static void teach(const struct finding *f, const struct ldx_search_cache *c, enum verdict v) {
+  f->out->path = f->path;
+  if (v == OPENED)
+    c->ended(f->request, f->out, f->steered || f->done || f->out->from_memory);
+  else if (v == PASSED_OVER && !f->oom && !f->other_class && !ldx_failed(f->diag))
+    c->nowhere(f->request, f->error);
+}
+
 static enum verdict by_name(struct finding *f) {
   ldx_trace(f->s, "find library=%s [%ld]; searching", f->request->name, f->request->ns);
   enum verdict v = search_all(f);
   if (v != FATAL)
     ldx_trace(f->s, "%s", "");
+  if (ldx_search_cache(f->s) && !f->cached)
+    teach(f, ldx_search_cache(f->s), v);
   return v;
 }
 
@@ -482,7 +557,7 @@ enum ldx_find_result ldx_find(struct ldx_library_search *s, const struct ldx_fin
   out->fd = -1;
   out->path = NULL;
   out->asked = NULL;
-  out->from_memory = false;
+  out->from_memory = out->has_stat = false;
   if (!ldx_search_state(s)) {
     f.oom = true;
     return finish(&f, FATAL);
@@ -503,4 +578,6 @@ enum ldx_find_result ldx_find_library(struct ldx_library_search *s, const char *
 void ldx_search_settle(struct ldx_library_search *s) {
   if (s->state)
     s->state->cache.current = false;
+  if (ldx_search_cache(s))
+    ldx_search_cache(s)->settle();
 }
