@@ -169,9 +169,10 @@ static bool read_line(int fd, char *line) {
 static void serve(int fd) {
   char line[LINE];
   struct answer a = {.fd = fd};
-  if (!may_ask(fd))
+  bool heard = read_line(fd, line); /* also of those who may not ask: else they would not hear that */
+  if (heard && !may_ask(fd))
     fail(&a, "not allowed");
-  else if (read_line(fd, line))
+  else if (heard)
     reply(&a, line);
   flush(&a);
   sys_close(fd);

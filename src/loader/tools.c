@@ -105,7 +105,7 @@ static struct ldx_tool *new_tool(const char *path, struct ldx_object *o) {
   t->name = name_of_file(path);
   t->object = o;
   t->on_fault = LDX_FAULT_DISABLE;
-  t->rank = ldx_self.hooks.registered++;
+  t->rank = __atomic_fetch_add(&ldx_self.hooks.registered, 1, __ATOMIC_ACQ_REL);
   return t->name ? t : NULL;
 }
 
@@ -163,13 +163,11 @@ void ldx_start_tools(struct ldx_load *program) {
 
 /* A libc does this for threads that it made itself. */
 void ldx_greet_tools(struct ldx_thread *self) {
-  const struct ldx_tool_order *order = __atomic_load_n(&ldx_self.hooks.order, __ATOMIC_ACQUIRE);
-  self->greeted = ldx_self.hooks.registered;
-  for (uint32_t i = 0; order && i < order->count; i++) {
-    const struct ldx_object *o = order->at[i]->object;
-    if (o && o->ns != &ldx_self.base && o->ns->libc)
-      glibc_init_ctype(&ldx_self.glibc, o->ns->libc);
-  }
+  self->greeted = __atomic_load_n(&ldx_self.hooks.registered, __ATOMIC_ACQUIRE);
+  struct ldx_namespace *ns = __atomic_load_n(&ldx_self.base.next, __ATOMIC_ACQUIRE);
+  for (; ns; ns = __atomic_load_n(&ns->next, __ATOMIC_ACQUIRE))
+    if (ns->of_tool && ns->libc)
+      glibc_init_ctype(&ldx_self.glibc, ns->libc);
 }
 
 bool ldx_load_tool(const char *path_and_args, bool late, struct ldx_diag *d) {

@@ -71,7 +71,7 @@ static bool fail(const struct ldx_diag *d, enum ldx_find_mode mode) {
 static bool ask_as(struct load *l, struct ldx_object *loader, const char *name, enum ldx_find_mode mode) {
   struct ldx_diag diag = {.heap = &l->heap};
   struct ldx_library_file file;
-  const struct ldx_find_request r = {name, loader, l->objects[0], 0, mode};
+  const struct ldx_find_request r = {name, loader, l->objects[0], 0, mode, 0};
   if (is_loaded(l, name))
     return true;
   if (ldx_find(&l->search, &r, &file, &diag) != LDX_FOUND)

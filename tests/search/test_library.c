@@ -259,7 +259,7 @@ static void secure_preload(void **state) {
     p->search.cache_file = at(t, "cache");
     static const char *const names[] = {"plain", "marked", "libcached"};
     for (int i = 0; i < 3; i++) {
-      struct ldx_find_request r = {names[i], p->program, p->program, 0, LDX_FIND_PRELOAD};
+      struct ldx_find_request r = {names[i], p->program, p->program, 0, LDX_FIND_PRELOAD, 0};
       enum ldx_find_result found = ldx_find(&p->search, &r, &p->file, &p->diag);
       assert_int_equal(found, !secure || i == 1 ? LDX_FOUND : LDX_NOT_FOUND);
       if (found == LDX_FOUND)
@@ -274,7 +274,7 @@ static void auditors_see_the_runpath(void **state) {
   const struct tree *t = *state;
   add_library(t, "d/libauditor");
   struct process *p = new_process(NULL, NULL, at(t, "d"));
-  struct ldx_find_request r = {"libauditor", NULL, p->program, 1, LDX_FIND_PLAIN};
+  struct ldx_find_request r = {"libauditor", NULL, p->program, 1, LDX_FIND_PLAIN, 0};
   assert_int_equal(ldx_find(&p->search, &r, &p->file, &p->diag), LDX_NOT_FOUND);
   ldx_diag_clear(&p->diag);
   r.mode = LDX_FIND_AUDIT;

@@ -1,0 +1,88 @@
+/* Does one thing until its standard input ends, and then says how it went: what a process must not notice is ldx-ctl.
+ */
+#define _GNU_SOURCE
+#include <dlfcn.h>
+#include <errno.h>
+#include <poll.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+static atomic_bool ended;
+static unsigned long wrong;
+
+/* Vector registers and flags in use all the time. */
+static void compute(void) {
+  double sum = 0;
+  for (int i = 1; i <= 1000; i++)
+    sum += 1.0 / i;
+  if (sum < 7.4854 || sum > 7.4855)
+    wrong++;
+}
+
+static void *busy(void *arg) {
+  while (!atomic_load(&ended))
+    compute();
+  return arg;
+}
+
+static void *loader(void *arg) {
+  while (!atomic_load(&ended)) {
+    void *h = dlopen(arg, RTLD_NOW);
+    if (!h || !dlsym(h, "piece"))
+      wrong++;
+    if (h)
+      dlclose(h);
+    free(malloc(100));
+  }
+  return arg;
+}
+
+/* A system call that must not be seen to end early. */
+static void wait_for_end(void) {
+  char c;
+  ssize_t n = read(0, &c, 1);
+  if (n != 0) {
+    wrong++;
+    fprintf(stderr, "read: %zd, %s\n", n, strerror(errno));
+  }
+}
+
+int main(int argc, char **argv) {
+  const char *what = argc > 1 ? argv[1] : "wait";
+  pthread_t t[3];
+  int threads = 0;
+  if (!strcmp(what, "busy"))
+    for (; threads < 3; threads++)
+      pthread_create(&t[threads], NULL, busy, NULL);
+  if (!strcmp(what, "load"))
+    for (; threads < 2; threads++)
+      pthread_create(&t[threads], NULL, loader, argv[2]);
+  puts("ready");
+  fflush(stdout);
+  if (!strcmp(what, "spin")) { /* the main thread never enters the kernel */
+    struct pollfd p = {0, POLLIN, 0};
+    do
+      for (int i = 0; i < 2000; i++)
+        compute();
+    while (!poll(&p, 1, 0));
+  }
+  if (!strcmp(what, "sleep")) {
+    struct timespec t0, t1, d = {0, 800000000}, rest = {0};
+    clock_gettime(CLOCK_MONOTONIC, &t0);
+    int r = nanosleep(&d, &rest);
+    clock_gettime(CLOCK_MONOTONIC, &t1);
+    long ms = (t1.tv_sec - t0.tv_sec) * 1000 + (t1.tv_nsec - t0.tv_nsec) / 1000000;
+    wrong += r || ms < 800;
+  }
+  wait_for_end();
+  atomic_store(&ended, 1);
+  while (threads)
+    pthread_join(t[--threads], NULL);
+  printf("wrong %lu\n", wrong);
+  return wrong != 0;
+}
