@@ -216,7 +216,7 @@ static int w_execv(const char *p, char *const *argv) {
 /* PATH is searched by libc. */
 static int w_execvp(const char *p, char *const *argv) {
   char buf[32];
-  long error;
+  long error = -14; /* EFAULT: no path at all */
   const char *image = p && strchr(p, '/') ? image_of(p, buf, &error) : p;
   return image ? (int)REAL(EXECVP, const char *, char *const *)(image, argv) : (int)ldx_fail_libc(error);
 }

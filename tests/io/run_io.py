@@ -10,6 +10,7 @@ import sys
 import tempfile
 
 TIMEOUT = 120
+PACKAGES = "strace"
 CASES = ["counts", "nested", "made_up", "strange", "cycles", "collfs", "slots", "spindle", "calls"]
 CALLS = "open,openat,close,close_range,read,pread64,fstat,newfstatat,stat,mmap,munmap,access,readlink"
 
@@ -94,6 +95,9 @@ def check_case(runner, case):
 
 
 def main():
+    if sys.argv[1:] == ["--packages"]:
+        print(PACKAGES)
+        return
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--ldx", required=True)
     parser.add_argument("--mode", choices=["command", "interp"], required=True)
