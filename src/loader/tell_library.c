@@ -1,7 +1,5 @@
 #include "loader/tell_library.h"
 
-#include <errno.h>
-
 #include "arch/x86_64/reloc.h"
 #include "base/print.h"
 #include "loader/guard.h"
@@ -66,7 +64,7 @@ bool ldx_may_change(const struct ldx_namespace *ns, struct ldx_diag *d) {
     l = l->outer;
   if (!l || !ldx_guard_is_inside(ldx_guard_here(), NULL))
     return true;
-  return ldx_fail(d, LDX_DIAG_LOAD, EDEADLK, "", "a callback cannot change the namespace that is being changed");
+  return ldx_fail(d, LDX_DIAG_LOAD, 0, "", "a callback cannot change the namespace that is being changed");
 }
 
 /* ---- objects */
