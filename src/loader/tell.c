@@ -92,7 +92,8 @@ void ldx_tell(struct ldx_event *e) {
   follow_fork();
   const struct ldx_guarded *t = ldx_guard_here();
   e->size = sizeof *e;
-  e->pid = ldx_history_pid(h);
+  if (!e->pid)
+    e->pid = ldx_history_pid(h);
   e->tid = t ? t->tid : (uint32_t)LDX_SYS(SYS_gettid, 0, 0, 0, 0, 0, 0);
   e->time = ldx_now();
   e->seq = ldx_history_number(h);

@@ -44,6 +44,7 @@ static void tell(enum ldx_event_type type, int64_t pid, const char *path) {
   if (!ldx_wants(type))
     return;
   struct ldx_event e = ldx_event_about(type, NULL);
+  e.pid = (uint32_t)sys_getpid(); /* a child of vfork has its parent's memory */
   e.u.process.pid = pid;
   e.u.process.path = ldx_keep_text(path);
   ldx_tell(&e);
@@ -96,6 +97,7 @@ void ldx_tell_child(void) {
 }
 
 void ldx_tell_followed(void) {
+  ldx_follow_begin();
   if (ldx_self.options.followed)
     tell(LDX_EV_CHILD, parent(), ldx_self.program_path);
 }
@@ -318,7 +320,6 @@ static const struct {
 static void prepare(void) {
   struct ldx_watches *w = &ldx_self.watches;
   const struct ldx_object *libc = ldx_self.musl.active ? ldx_self.musl.libc : ldx_self.base.libc;
-  ldx_follow_begin();
   if (!libc || w->errno_location)
     return;
   w->process[EXECVP] = ldx_address_of(libc, "execvp");

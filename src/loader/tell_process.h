@@ -11,7 +11,8 @@ uintptr_t ldx_process_wrapper(const char *name, uintptr_t real);
 /* Called by libc's fork after everything else: in the parent, in the child. */
 void ldx_tell_fork(void);
 void ldx_tell_child(void);
-/* A program that is followed: whose child the process is. */
+/* Before the program's code runs: notes what goes on to programs that are to be followed, and tells, of one that is,
+ * whose child the process is. */
 void ldx_tell_followed(void);
 
 /* For stubs.S: what vfork returns to each of both. */

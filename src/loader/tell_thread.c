@@ -250,15 +250,18 @@ static size_t count_threads(void) {
   return n;
 }
 
-/* Threads that exist got the block by the load, not when they began. */
-void ldx_tell_late_static(const struct ldx_object *o) {
-  if (!ldx_wants(LDX_EV_TLS_BLOCK))
-    return;
+/* A static module's block in every thread. */
+static void tell_everywhere(const struct ldx_object *o, bool gone) {
+  uint32_t tid;
+  uintptr_t low, high;
   ldx_rlock_enter(&ldx_self.tls.lock);
   size_t n = 0;
   struct ldx_tls_fact *facts = ldx_new((count_threads() + 1) * sizeof *facts);
-  for (struct ldx_thread *th = ldx_self.tls.threads; facts && th; th = th->next)
+  for (struct ldx_thread *th = ldx_self.tls.threads; facts && th; th = th->next) {
+    if (gone ? !th->told : !ldx_describe_thread(th, &tid, &low, &high)) /* it has ended, and said so */
+      continue;
     facts[n++] = (struct ldx_tls_fact){
+        .gone = gone,
         .is_static = true,
         .module = o->tls.modid,
         .object = o->id,
@@ -267,10 +270,17 @@ void ldx_tell_late_static(const struct ldx_object *o) {
         .block = (const char *)th->tcb - o->tls.offset,
         .number = ldx_thread_number(th), /* it may be gone when this is told */
     };
+  }
   ldx_rlock_leave(&ldx_self.tls.lock);
   for (size_t i = 0; i < n; i++)
     tell_block(&facts[i]);
   ldx_delete(facts);
+}
+
+/* Threads that exist got the block by the load, not when they began. */
+void ldx_tell_late_static(const struct ldx_object *o) {
+  if (ldx_wants(LDX_EV_TLS_BLOCK))
+    tell_everywhere(o, false);
 }
 
 void ldx_tell_modules(const struct ldx_load *l) {
@@ -284,6 +294,8 @@ void ldx_tell_modules(const struct ldx_load *l) {
 }
 
 void ldx_tell_module_gone(const struct ldx_object *o) {
+  if (ldx_wants(LDX_EV_TLS_BLOCK_GONE) && o->tls.offset > 0 && !o->real)
+    tell_everywhere(o, true);
   if (ldx_wants(LDX_EV_TLS_MODULE_GONE) && o->tls.modid && !o->real)
     tell_module(LDX_EV_TLS_MODULE_GONE, o);
 }

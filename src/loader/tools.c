@@ -33,6 +33,15 @@ static bool read_spec(struct spec *s, const char *text, size_t n) {
   return s->text;
 }
 
+/* The program may name ldx as its loader, and still be started by `ldx PROGRAM`. */
+static const char *interp_of_libc(void) {
+  struct stat named, own;
+  bool is_ldx = !ldx_sys_failed(sys_stat(ldx_self.guest_interp, &named)) &&
+                !ldx_sys_failed(sys_stat("/proc/self/exe", &own)) && named.st_dev == own.st_dev &&
+                named.st_ino == own.st_ino;
+  return is_ldx ? LDX_DEFAULT_INTERP : ldx_self.guest_interp;
+}
+
 /* The guest's loader by itself. It takes its place among the program's objects when one of them asks for it. */
 void ldx_prepare_early(struct ldx_load *program) {
   struct ldx_load l = {.ns = program->ns, .diag = program->diag, .mode = RTLD_NOW, .early = true};
@@ -40,6 +49,7 @@ void ldx_prepare_early(struct ldx_load *program) {
     return;
   if (ldx_self.musl.active)
     ldx_die_text("%s: tools of their own namespace cannot be used with musl", ldx_self.program_name);
+  ldx_self.guest_interp = interp_of_libc();
   l.root = ldx_load_object(&l, ldx_self.guest_interp, NULL, 0);
   if (!l.root || !ldx_run_load(&l, ldx_discover_root))
     ldx_die(program->diag);
