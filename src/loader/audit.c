@@ -187,10 +187,13 @@ static void add(struct ldx_object *o) {
   FIND(pltexit, "la_x86_64_gnu_pltexit");
   FIND(objclose, "la_objclose");
 #undef FIND
-  if (n->pltenter)
+  if (n->pltenter) {
     a->stub = ldx_audit_choose_stub();
+    a->entering |= 1u << a->count;
+  }
+  if (n->pltexit)
+    a->leaving |= 1u << a->count;
   a->symbinds |= n->symbind != NULL;
-  a->binds |= n->symbind || n->pltenter;
   if (n->objsearch)
     ldx_self.search.audit = search;
   a->count++;

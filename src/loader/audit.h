@@ -47,7 +47,8 @@ uintptr_t ldx_audit_bound_lazily(struct ldx_object *from, const struct ldx_bindi
 /* dlsym. */
 uintptr_t ldx_audit_symbol(struct ldx_object *from, const struct ldx_sym_request *r, uintptr_t value);
 
-/* Whether calls out of the object are watched: then its PLT slots stay as they are, and lead to the stub. */
+/* Whether calls out of the object are watched: then its PLT slots stay as they are, and lead to the stub, for which
+ * all is made ready. */
 bool ldx_audit_watches(struct ldx_object *o);
 
 #endif

@@ -125,10 +125,19 @@ uintptr_t ldx_audit_symbol(struct ldx_object *from, const struct ldx_sym_request
 }
 
 bool ldx_audit_watches(struct ldx_object *o) {
+  struct ldx_audit_object *r = o->audit;
   bool any = false;
-  for (uint32_t i = 0; o->audit && i < audit()->count; i++)
-    any = any || (audit()->at[i].pltenter && o->audit->at[i].flags & LA_FLG_BINDFROM);
-  return any && !is_of_tool(o);
+  for (uint32_t i = 0; r && i < audit()->count; i++)
+    any = any || (audit()->at[i].pltenter && r->at[i].flags & LA_FLG_BINDFROM);
+  if (!any || is_of_tool(o))
+    return false;
+  if (!r->calls && o->dyn.jmprel.count) {
+    r->calls = ldx_new(o->dyn.jmprel.count * sizeof *r->calls);
+    if (!r->calls)
+      ldx_die_text("%s: cannot allocate memory", ldx_self.program_name);
+    r->call_count = o->dyn.jmprel.count;
+  }
+  return true;
 }
 
 /* These come back to their caller's frame later, which a frame in between would spoil. */
@@ -138,24 +147,6 @@ static bool returns_twice(const char *name) {
     if (!strcmp(names[i], name))
       return true;
   return false;
-}
-
-/* Under the lock that guards records. */
-static struct ldx_audit_call *call_of(struct ldx_object *o, uint64_t index) {
-  struct ldx_audit_object *r = ldx_audit_of(o);
-  const struct elf_relas *t = &o->dyn.jmprel;
-  if (index >= t->count)
-    ldx_die_text("%s: %s: invalid index of a lazily bound function", ldx_self.program_name, ldx_display_name(o));
-  struct ldx_audit_call *calls = __atomic_load_n(&r->calls, __ATOMIC_ACQUIRE);
-  if (__builtin_expect(calls != NULL, 1))
-    return &calls[index];
-  ldx_rlock_enter(&audit()->lock);
-  if (!r->calls)
-    __atomic_store_n(&r->calls, ldx_new(t->count * sizeof *calls), __ATOMIC_RELEASE);
-  ldx_rlock_leave(&audit()->lock);
-  if (!r->calls)
-    ldx_die_text("%s: cannot allocate memory", ldx_self.program_name);
-  return &r->calls[index];
 }
 
 /* Nobody wants to know of calls through this slot any more: from now on they cost what all others do. */
@@ -173,32 +164,27 @@ static void settle(struct ldx_object *o, uint64_t index, uintptr_t value) {
   ldx_rlock_leave(&ldx_self.lock);
 }
 
-/* Auditors whose function is called at a call's begin. */
-static uint32_t entering(void) {
-  uint32_t mask = 0;
-  for (uint32_t i = 0; i < audit()->count; i++)
-    mask |= audit()->at[i].pltenter ? 1u << i : 0;
-  return mask;
-}
-
-static void bind_call(struct ldx_object *o, uint64_t index, struct ldx_audit_call *c) {
+static __attribute__((noinline)) void bind_call(struct ldx_object *o, uint64_t index, struct ldx_audit_call *c) {
   struct ldx_binding b;
   struct ldx_reader reader = ldx_reader_enter();
   uintptr_t value = ldx_lazy_value(o, &o->dyn.jmprel.at[index], &b);
   ldx_reader_leave(reader);
-  struct telling t = {o, b.object, b.sym, value, 0, 0, 0};
-  if (b.sym)
+  struct telling t = {.from = o, .definer = b.object, .sym = b.sym, .value = value};
+  uint32_t wanted = 0;
+  if (b.sym) {
     tell(&t);
-  else
-    t.no_enter = UINT32_MAX;
-  c->sym = b.sym;
+    wanted = audit()->entering & ~t.no_enter;
+    c->sym = *b.sym;
+    c->name = elf_symbol_name(&b.object->dyn.sym, b.sym);
+    c->index = (uint32_t)(b.sym - b.object->dyn.sym.sym);
+    c->no_exit = returns_twice(c->name) ? UINT32_MAX : t.no_exit;
+  }
   c->definer = b.object;
   c->flags = t.flags;
-  c->no_exit = t.no_exit;
-  c->no_enter = t.no_enter;
-  c->returns_twice = b.sym && returns_twice(elf_symbol_name(&b.object->dyn.sym, b.sym));
+  c->sym.st_value = t.value;
+  c->enter = wanted;
   __atomic_store_n(&c->value, t.value, __ATOMIC_RELEASE);
-  if (!(entering() & ~c->no_enter))
+  if (!wanted)
     settle(o, index, t.value);
 }
 
@@ -217,54 +203,53 @@ static uintptr_t tell_caller(uintptr_t target, struct ldx_call_regs *regs) {
   return other;
 }
 
+static _Noreturn void bad_index(const struct ldx_object *o) {
+  ldx_die_text("%s: %s: invalid index of a lazily bound function", ldx_self.program_name, ldx_display_name(o));
+}
+
+/* What an auditor wants from now on. */
+static void note_wishes(struct ldx_object *o, uint64_t index, struct ldx_audit_call *c, uint32_t flags,
+                        uint32_t bit) {
+  if (flags & LA_SYMB_NOPLTEXIT)
+    __atomic_fetch_or(&c->no_exit, bit, __ATOMIC_RELAXED);
+  if (flags & LA_SYMB_NOPLTENTER && __atomic_and_fetch(&c->enter, ~bit, __ATOMIC_RELAXED) == 0)
+    settle(o, index, c->value);
+}
+
 uintptr_t ldx_audit_enter(struct ldx_object *o, uint64_t index, struct ldx_call_regs *regs, long *framesize) {
-  struct ldx_audit_call *c = call_of(o, index);
-  *framesize = -1;
-  if (!__atomic_load_n(&c->value, __ATOMIC_ACQUIRE))
+  struct ldx_audit_object *r = o->audit;
+  if (index >= r->call_count)
+    bad_index(o);
+  struct ldx_audit_call *c = &r->calls[index];
+  if (__builtin_expect(!__atomic_load_n(&c->value, __ATOMIC_ACQUIRE), 0))
     bind_call(o, index, c);
-  if (!c->sym)
-    return c->value;
-  const struct elf_symtab *s = &c->definer->dyn.sym;
-  const char *name = elf_symbol_name(s, c->sym);
-  Elf64_Sym sym = *c->sym;
-  sym.st_value = c->value;
-  uint32_t flags = c->flags, was = c->no_enter;
-  for (uint32_t i = 0; i < audit()->count; i++) {
-    const struct ldx_auditor *a = &audit()->at[i];
+  Elf64_Sym sym = c->sym;
+  uint32_t flags = c->flags;
+  long size = -1;
+  for (uint32_t todo = c->enter; todo; todo &= todo - 1) {
+    uint32_t i = (uint32_t)__builtin_ctz(todo);
     long wanted = -1;
-    if (!a->pltenter || was >> i & 1)
-      continue;
-    uintptr_t value = a->pltenter(&sym, (unsigned)(c->sym - s->sym), &o->audit->at[i].cookie,
-                                  &c->definer->audit->at[i].cookie, regs, &flags, name, &wanted);
+    uintptr_t value = audit()->at[i].pltenter(&sym, c->index, &r->at[i].cookie, &c->definer->audit->at[i].cookie,
+                                              regs, &flags, c->name, &wanted);
     if (value != sym.st_value)
       flags |= LA_SYMB_ALTVALUE;
     sym.st_value = value;
-    if (flags & LA_SYMB_NOPLTENTER)
-      c->no_enter |= 1u << i;
-    if (flags & LA_SYMB_NOPLTEXIT)
-      c->no_exit |= 1u << i;
-    if (!(c->no_exit >> i & 1) && wanted > *framesize)
-      *framesize = wanted;
+    if (__builtin_expect(flags & (LA_SYMB_NOPLTENTER | LA_SYMB_NOPLTEXIT), 0))
+      note_wishes(o, index, c, flags, 1u << i);
+    if (wanted > size && !(c->no_exit >> i & 1))
+      size = wanted;
   }
-  if (c->no_enter != was && !(entering() & ~c->no_enter))
-    settle(o, index, c->value);
-  if (*framesize < 0 || c->returns_twice) {
-    *framesize = -1;
-    return sym.st_value;
-  }
-  return tell_caller(sym.st_value, regs);
+  *framesize = size;
+  return size < 0 ? sym.st_value : tell_caller(sym.st_value, regs);
 }
 
 void ldx_audit_leave(struct ldx_object *o, uint64_t index, const struct ldx_call_regs *regs,
                      struct ldx_call_result *result) {
-  const struct ldx_audit_call *c = call_of(o, index);
-  const struct elf_symtab *s = &c->definer->dyn.sym;
-  Elf64_Sym sym = *c->sym;
-  sym.st_value = c->value;
-  for (uint32_t i = 0; i < audit()->count; i++) {
-    const struct ldx_auditor *a = &audit()->at[i];
-    if (a->pltexit && !(c->no_exit >> i & 1))
-      a->pltexit(&sym, (unsigned)(c->sym - s->sym), &o->audit->at[i].cookie, &c->definer->audit->at[i].cookie, regs,
-                 result, elf_symbol_name(s, c->sym));
+  struct ldx_audit_object *r = o->audit;
+  const struct ldx_audit_call *c = &r->calls[index];
+  Elf64_Sym sym = c->sym;
+  for (uint32_t todo = audit()->leaving & ~c->no_exit; todo; todo &= todo - 1) {
+    uint32_t i = (uint32_t)__builtin_ctz(todo);
+    audit()->at[i].pltexit(&sym, c->index, &r->at[i].cookie, &c->definer->audit->at[i].cookie, regs, result, c->name);
   }
 }

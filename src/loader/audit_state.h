@@ -7,16 +7,19 @@
 
 /* A slot of a PLT whose calls are watched. */
 struct ldx_audit_call {
-  uintptr_t value; /* 0: not bound yet; written last */
-  const Elf64_Sym *sym;
+  uintptr_t value;  /* 0: not bound yet; written last */
+  uint32_t enter;   /* one bit an auditor: wants to know of calls */
+  uint32_t no_exit; /* does not want to know of their ends */
+  uint32_t flags;   /* LA_SYMB_* as the auditors left them */
+  uint32_t index;   /* of the symbol, in its table */
+  Elf64_Sym sym;    /* with the address as its value */
+  const char *name;
   struct ldx_object *definer;
-  uint32_t flags;             /* LA_SYMB_* as the auditors left them */
-  uint32_t no_enter, no_exit; /* one bit an auditor: does not want to know */
-  bool returns_twice;
 };
 
 struct ldx_audit_object {
-  struct ldx_audit_call *calls; /* one for each relocation of the PLT, or NULL */
+  struct ldx_audit_call *calls; /* one for each relocation of the PLT, where calls are watched */
+  uint64_t call_count;
   bool opened, closed;
   struct {
     uintptr_t cookie;

@@ -160,10 +160,11 @@ struct ldx_auditor {
 enum { LDX_MAX_AUDITORS = 32 };
 struct ldx_audit {
   uint32_t count;
-  bool starting;        /* auditors are being loaded */
-  bool symbinds, binds; /* some auditor wants to know of bindings; of them or of calls */
-  void (*stub)(void);   /* behind the PLTs whose calls are watched */
-  struct ldx_rlock lock; /* of the records of objects */
+  bool starting; /* auditors are being loaded */
+  bool symbinds; /* some auditor wants to know of bindings */
+  uint32_t entering, leaving; /* one bit an auditor: has a function for the begin of a call, for the end of one */
+  void (*stub)(void);         /* behind the PLTs whose calls are watched */
+  struct ldx_rlock lock;      /* of the records of objects */
   uintptr_t start_main, main; /* libc's __libc_start_main, and what it is to call */
   struct ldx_auditor at[LDX_MAX_AUDITORS];
 };

@@ -22,7 +22,7 @@ import elfimage as elf
 SHARED_TCB_WORDS = {0x0, 0x8, 0x10}
 READS = ("mov", "add", "sub", "cmp")
 # Stubs that save or restore the extended state are named so.
-SAVES_VECTORS = re.compile(r"xsave|vector")
+SAVES_VECTORS = re.compile(r"xsave|vector|ldx_audit_stub|(keep|give)_x87")
 FROM_LINKER = set(
     """_DYNAMIC _GLOBAL_OFFSET_TABLE_ __GNU_EH_FRAME_HDR __ehdr_start __executable_start __etext _etext etext
     __bss_start _edata edata _end end __dso_handle __init_array_start __init_array_end __fini_array_start

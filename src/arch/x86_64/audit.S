@@ -28,7 +28,8 @@
 #define F_X87 1176	/* how many x87 registers hold a result */
 #define FRAME 1216
 
-/* The three ways to work with vectors. With wide ones in use the old encoding of the narrow ones is slow. */
+/* The three ways to work with vectors; %r11 and what no argument is passed in may be used. With wide registers in use
+ * the old encoding of the narrow ones is slow. */
 	.macro WIDE_sse from, to
 	movups	\from, \to
 	.endm
@@ -38,38 +39,91 @@
 	.macro WIDE_avx512 from, to
 	vmovdqu64 \from, \to
 	.endm
-	.macro MOVE_sse from, to
-	movdqa	\from, \to
+
+/* Stores the low parts of all registers at R_XMM and COPY. */
+	.macro KEEP_LOW_sse
+	.irp	n, 0, 1, 2, 3, 4, 5, 6, 7
+	movaps	%xmm\n, R_XMM+16*\n(%rbx)
+	movaps	%xmm\n, COPY+16*\n(%rbx)
+	.endr
 	.endm
-	.macro SAME_sse mem, reg
-	pcmpeqb	\mem, \reg
+	.macro PAIR_avx low, high, at
+	vinserti128 $1, %xmm\high, %ymm\low, %ymm8
+	vmovdqa	%ymm8, R_XMM+16*\at(%rbx)
+	vmovdqa	%ymm8, COPY+16*\at(%rbx)
 	.endm
-	.macro BOTH_sse from, to
-	pand	\from, \to
+	.macro KEEP_LOW_avx
+	PAIR_avx 0, 1, 0
+	PAIR_avx 2, 3, 2
+	PAIR_avx 4, 5, 4
+	PAIR_avx 6, 7, 6
 	.endm
-	.macro MASK_sse from, to
-	pmovmskb \from, \to
+	.macro FOUR_avx512 a, b, c, d, at, with, other
+	vinserti32x4 $1, %xmm\b, %ymm\a, %ymm\with
+	vinserti32x4 $1, %xmm\d, %ymm\c, %ymm\other
+	vinserti64x4 $1, %ymm\other, %zmm\with, %zmm\with
+	vmovdqa64 %zmm\with, R_XMM+16*\at(%rbx)
+	vmovdqa64 %zmm\with, COPY+16*\at(%rbx)
 	.endm
-	.irp	kind, avx, avx512
-	.macro MOVE_\kind from, to
+	.macro KEEP_LOW_avx512
+	FOUR_avx512 0, 1, 2, 3, 0, 16, 17
+	FOUR_avx512 4, 5, 6, 7, 4, 18, 19
+	.endm
+
+/* Jumps when the low parts are as they were. */
+	.macro IF_SAME_sse target
+	movdqa	R_XMM(%rbx), %xmm0
+	pcmpeqb	COPY(%rbx), %xmm0
+	.irp	n, 1, 2, 3, 4, 5, 6, 7
+	movdqa	R_XMM+16*\n(%rbx), %xmm1
+	pcmpeqb	COPY+16*\n(%rbx), %xmm1
+	pand	%xmm1, %xmm0
+	.endr
+	pmovmskb %xmm0, %eax
+	cmp	$0xffff, %eax
+	je	\target
+	.endm
+	.macro IF_SAME_avx target
+	vmovdqa	R_XMM(%rbx), %ymm0
+	vmovdqa	R_XMM+32(%rbx), %ymm1
+	vmovdqa	R_XMM+64(%rbx), %ymm2
+	vmovdqa	R_XMM+96(%rbx), %ymm3
+	vpxor	COPY(%rbx), %ymm0, %ymm0
+	vpxor	COPY+32(%rbx), %ymm1, %ymm1
+	vpxor	COPY+64(%rbx), %ymm2, %ymm2
+	vpxor	COPY+96(%rbx), %ymm3, %ymm3
+	vpor	%ymm0, %ymm1, %ymm0
+	vpor	%ymm2, %ymm3, %ymm2
+	vpor	%ymm0, %ymm2, %ymm0
+	vptest	%ymm0, %ymm0
+	je	\target
+	.endm
+	.macro IF_SAME_avx512 target
+	vmovdqa64 R_XMM(%rbx), %zmm0
+	vmovdqa64 R_XMM+64(%rbx), %zmm1
+	vpxorq	COPY(%rbx), %zmm0, %zmm0
+	vpxorq	COPY+64(%rbx), %zmm1, %zmm1
+	vporq	%zmm0, %zmm1, %zmm0
+	vptestmq %zmm0, %zmm0, %k1
+	kmovw	%k1, %eax
+	test	%eax, %eax
+	je	\target
+	.endm
+
+/* Result register n. */
+	.macro KEEP_RESULT kind, vector, n
+	WIDE_\kind %\vector\n, V_VECTOR+64*\n(%rbx)
+	WIDE_\kind\()_LOW %xmm\n, V_XMM+16*\n(%rbx)
+	WIDE_\kind\()_LOW %xmm\n, COPY+16*\n(%rbx)
+	.endm
+	.macro WIDE_sse_LOW from, to
+	movaps	\from, \to
+	.endm
+	.macro WIDE_avx_LOW from, to
 	vmovdqa	\from, \to
 	.endm
-	.macro SAME_\kind mem, reg
-	vpcmpeqb \mem, \reg, \reg
-	.endm
-	.macro BOTH_\kind from, to
-	vpand	\from, \to, \to
-	.endm
-	.macro MASK_\kind from, to
-	vpmovmskb \from, \to
-	.endm
-	.endr
-
-/* Register n: whole at `wide`, its low part at `narrow` and in the copy. */
-	.macro KEEP kind, vector, n, wide, narrow
-	WIDE_\kind %\vector\n, \wide+64*\n(%rbx)
-	MOVE_\kind %xmm\n, \narrow+16*\n(%rbx)
-	MOVE_\kind %xmm\n, COPY+16*\n(%rbx)
+	.macro WIDE_avx512_LOW from, to
+	vmovdqa	\from, \to
 	.endm
 
 /* Values that auditors have changed at `narrow` go to where the registers are loaded from. */
@@ -137,8 +191,9 @@ FUNCTION(ldx_audit_stub_\kind)
 	mov	%rax, F_RAX(%rbx)
 	mov	%r10, F_R10(%rbx)
 	.irp	n, 0, 1, 2, 3, 4, 5, 6, 7
-	KEEP	\kind, \vector, \n, R_VECTOR, R_XMM
+	WIDE_\kind %\vector\n, R_VECTOR+64*\n(%rbx)
 	.endr
+	KEEP_LOW_\kind
 	mov	(%rbp), %rax
 	lea	24(%rbp), %rcx
 	mov	%rax, R_RBP(%rbx)
@@ -149,16 +204,7 @@ FUNCTION(ldx_audit_stub_\kind)
 	lea	F_SIZE(%rbx), %rcx
 	call	ldx_audit_enter
 	mov	%rax, %r11
-	MOVE_\kind R_XMM(%rbx), %xmm0
-	SAME_\kind COPY(%rbx), %xmm0
-	.irp	n, 1, 2, 3, 4, 5, 6, 7
-	MOVE_\kind R_XMM+16*\n(%rbx), %xmm1
-	SAME_\kind COPY+16*\n(%rbx), %xmm1
-	BOTH_\kind %xmm1, %xmm0
-	.endr
-	MASK_\kind %xmm0, %eax
-	cmp	$0xffff, %eax
-	je	4f
+	IF_SAME_\kind 4f
 	MERGE	8, R_XMM, R_VECTOR
 4:	.irp	n, 0, 1, 2, 3, 4, 5, 6, 7
 	WIDE_\kind R_VECTOR+64*\n(%rbx), %\vector\n
@@ -186,8 +232,8 @@ FUNCTION(ldx_audit_stub_\kind)
 	call	*%r11
 	mov	%rax, V_RAX(%rbx)
 	mov	%rdx, V_RDX(%rbx)
-	KEEP	\kind, \vector, 0, V_VECTOR, V_XMM
-	KEEP	\kind, \vector, 1, V_VECTOR, V_XMM
+	KEEP_RESULT \kind, \vector, 0
+	KEEP_RESULT \kind, \vector, 1
 	mov	%rbx, %rsp
 	call	keep_x87
 	mov	8(%rbp), %rdi
