@@ -51,6 +51,7 @@ struct ldx_tool_desc {
   const char *const *provides;  /* other names that it answers to */
   int32_t priority;             /* where before and after leave it open: higher goes first */
   uint32_t flags;
+  uint64_t watchdog; /* nanoseconds that a callback may take before it is named; 0: ten seconds */
 };
 
 struct ldx_tool_args {

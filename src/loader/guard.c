@@ -1,7 +1,9 @@
 #include "loader/guard.h"
 
 #include <errno.h>
+#include <pthread.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <time.h>
 
 #include "arch/x86_64/signal.h"
@@ -10,6 +12,7 @@
 #include "hooks/history.h"
 #include "loader/load.h"
 #include "loader/tell.h"
+#include "loader/tools.h"
 
 static const uint8_t faults[] = {SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGABRT};
 enum { FAULTS = sizeof faults, WATCH = FAULTS, SIGNALS = FAULTS + 1, ALL_FAULTS = (1 << FAULTS) - 1 };
@@ -138,7 +141,10 @@ static void name_slowness(const struct ldx_call *c, uint64_t now, const char *ve
 
 /* ---- the watchdog */
 
-static uint64_t allowed(const struct ldx_tool *t) { return t->watchdog ? t->watchdog : USUAL_WATCHDOG; }
+/* What the policy says goes before what the tool says. */
+static uint64_t allowed(const struct ldx_tool *t) {
+  return t->watchdog ? t->watchdog : t->desc.watchdog ? t->desc.watchdog : USUAL_WATCHDOG;
+}
 
 static uint64_t shortest(void) {
   const struct ldx_tool_order *o = __atomic_load_n(&ldx_self.hooks.order, __ATOMIC_ACQUIRE);
@@ -261,6 +267,29 @@ static uint64_t needed(const struct ldx_guard *g) {
   return mask;
 }
 
+/* A callback that has used up its stack can only be told of on another one. Who has one already keeps it. */
+static void give_stack(struct ldx_guarded *t) {
+  enum { SIZE = 64 * 1024 };
+  const struct ldx_kernel_stack none = {.flags = SS_DISABLE};
+  t->former = none;
+  t->lent = false;
+  if (!t->stack) {
+    long r = sys_mmap(NULL, SIZE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    t->stack = ldx_sys_failed(r) ? NULL : (char *)r;
+  }
+  const struct ldx_kernel_stack mine = {.base = t->stack, .size = SIZE};
+  if (!t->stack || ldx_sys_failed(LDX_SYS(SYS_sigaltstack, &mine, &t->former, 0, 0, 0, 0)))
+    return;
+  t->lent = t->former.flags & SS_DISABLE;
+  if (!t->lent)
+    LDX_SYS(SYS_sigaltstack, &t->former, NULL, 0, 0, 0, 0);
+}
+
+static void take_stack(const struct ldx_guarded *t) {
+  if (t->lent)
+    LDX_SYS(SYS_sigaltstack, &t->former, NULL, 0, 0, 0, 0);
+}
+
 struct ldx_guarded *ldx_guard_begin(void) {
   struct ldx_guard *g = the_guard();
   struct ldx_guarded *t = g ? find(g, ldx_thread_pointer(), false) : NULL;
@@ -280,6 +309,7 @@ struct ldx_guarded *ldx_guard_begin(void) {
   }
   unlock(g);
   make_timer(t, g->watch_signal);
+  give_stack(t);
   uint64_t mask = t->mask & ~needed(g);
   set_mask(&mask);
   return t;
@@ -293,6 +323,7 @@ void ldx_guard_end(struct ldx_guarded *t) {
   if (t->timer >= 0)
     LDX_SYS(SYS_timer_delete, t->timer, 0, 0, 0, 0, 0);
   uint64_t mask = t->mask, now;
+  take_stack(t);
   block_all(&now);
   lock(g);
   if (!--g->users)
@@ -302,19 +333,46 @@ void ldx_guard_end(struct ldx_guarded *t) {
   set_mask(&mask);
 }
 
+/* A program may have got ldx's handler from sigaction while it was there, and calls it, or has set it again. */
+static void act_as_before(const struct ldx_signal_action *before, int signal, siginfo_t *info, void *context) {
+  static const struct ldx_signal_action usual = {0};
+  if (before->handler == (uintptr_t)SIG_DFL)
+    exchange(signal, &usual, NULL);
+  else if (before->handler != (uintptr_t)SIG_IGN)
+    ((void (*)(int, siginfo_t *, void *))before->handler)(signal, info, context);
+}
+
+static uint32_t index_of(int signal) {
+  uint32_t i = 0;
+  while (faults[i] != signal)
+    i++;
+  return i;
+}
+
 /* The program's own disposition is put back, and the signal comes again: what faulted will fault once more, what was
  * sent is sent to the thread. */
-static void pass_on(struct ldx_guard *g, int signal, siginfo_t *info, bool to_default) {
-  static const struct ldx_signal_action usual = {0};
+static void pass_on(struct ldx_guard *g, int signal, siginfo_t *info, void *context) {
+  uint32_t i = index_of(signal);
+  struct ldx_signal_action current, before;
   lock(g);
-  for (uint32_t i = 0; i < FAULTS; i++)
-    if (faults[i] == signal)
-      restore_one(g, i, signal);
-  if (to_default)
-    exchange(signal, &usual, NULL);
+  before = g->before[i];
+  exchange(signal, &before, &current);
+  bool was_mine = current.handler == (uintptr_t)on_signal;
+  if (!was_mine)
+    exchange(signal, &current, NULL);
+  g->installed &= ~(1u << i);
   unlock(g);
-  if (info->si_code <= 0)
+  if (!was_mine && current.handler != before.handler)
+    act_as_before(&before, signal, info, context);
+  else if (info->si_code <= 0)
     LDX_SYS(SYS_rt_tgsigqueueinfo, sys_getpid(), LDX_SYS(SYS_gettid, 0, 0, 0, 0, 0, 0), signal, info, 0, 0);
+}
+
+static void let_die(struct ldx_guard *g, int signal, siginfo_t *info, void *context) {
+  lock(g);
+  g->before[index_of(signal)] = (struct ldx_signal_action){0};
+  unlock(g);
+  pass_on(g, signal, info, context);
 }
 
 /* A fault, or a signal that the process sends itself, as abort does. */
@@ -330,15 +388,17 @@ static void on_signal(int signal, siginfo_t *info, void *context) {
   }
   struct ldx_call *c = t ? t->call : NULL;
   if (!c || !is_own(info)) {
-    pass_on(g, signal, info, false);
+    pass_on(g, signal, info, context);
     return;
   }
   name_fault(c, signal, info, context);
   if (c->tool->on_fault == LDX_FAULT_DISABLE) {
     c->signal = signal;
     ldx_signal_throw(context, &c->jump);
+  } else if (c->tool->on_fault == LDX_FAULT_REPORT) {
+    pass_on(g, signal, info, context);
   } else {
-    pass_on(g, signal, info, c->tool->on_fault == LDX_FAULT_ABORT);
+    let_die(g, signal, info, context);
   }
 }
 
@@ -413,10 +473,30 @@ static void install_again(struct ldx_guard *g) {
   set_mask(&mask);
 }
 
+/* The program's pthread_cancel must not end the thread in a callback: a tool's libc looks at the same record of the
+ * thread as the program's. */
+static int set_cancellation(struct ldx_tool *tool, int state) {
+  enum { NONE = -1 };
+  const struct ldx_namespace *ns = tool->object && tool->object->ns ? tool->object->ns : &ldx_self.base;
+  const struct ldx_object *libc = ldx_self.musl.active ? ldx_self.musl.libc : ns->libc;
+  uintptr_t f = __atomic_load_n(&tool->set_cancel_state, __ATOMIC_RELAXED);
+  if (!f && libc) {
+    f = ldx_address_of(libc, "pthread_setcancelstate");
+    __atomic_store_n(&tool->set_cancel_state, f ? f : UINTPTR_MAX, __ATOMIC_RELAXED);
+  }
+  int before = NONE;
+  if (f && f != UINTPTR_MAX && state != NONE)
+    ((int (*)(int, int *))f)(state, &before);
+  return before;
+}
+
 bool ldx_guard_call(struct ldx_guarded *t, struct ldx_tool *tool, const char *what, const char *which,
                     void (*run)(void *arg), void *arg) {
+  ldx_enter_tools();
+  const int before = set_cancellation(tool, PTHREAD_CANCEL_DISABLE);
   if (!t) {
     run(arg);
+    set_cancellation(tool, before);
     return true;
   }
   struct ldx_call c = {.outer = t->call, .tool = tool, .what = what, .which = which, .began = ldx_now()};
@@ -424,6 +504,7 @@ bool ldx_guard_call(struct ldx_guarded *t, struct ldx_tool *tool, const char *wh
   if (ldx_catch_enter(&c.jump)) {
     end(t, &c);
     take_back(&c);
+    set_cancellation(c.tool, before);
     ldx_hooks_disable(&ldx_self.hooks, c.tool);
     tell_fault(&c);
     return false;
@@ -433,6 +514,7 @@ bool ldx_guard_call(struct ldx_guarded *t, struct ldx_tool *tool, const char *wh
   __atomic_store_n(&t->call, &c, __ATOMIC_RELEASE);
   run(arg);
   end(t, &c);
+  set_cancellation(tool, before);
   return true;
 }
 
@@ -441,7 +523,7 @@ void ldx_guard_after_fork(void) {
   struct ldx_guarded *mine = ldx_guard_here();
   for (size_t i = 0; g && i < THREADS; i++)
     if (&g->threads[i] != mine && g->threads[i].thread)
-      g->threads[i] = (struct ldx_guarded){0};
+      g->threads[i] = (struct ldx_guarded){.stack = g->threads[i].stack};
   if (!g)
     return;
   g->lock = 0;

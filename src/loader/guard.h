@@ -9,6 +9,13 @@
 #include "hooks/hooks.h"
 #include "loader/context.h"
 
+/* stack_t of sigaltstack(2). */
+struct ldx_kernel_stack {
+  void *base;
+  int flags;
+  size_t size;
+};
+
 /* A thread in a guarded stretch. */
 struct ldx_guarded {
   uintptr_t thread; /* its thread pointer; 0: free */
@@ -17,6 +24,9 @@ struct ldx_guarded {
   const struct ldx_subscription *entering;
   uint64_t mask; /* of signals, as it was before */
   int32_t timer; /* -1: none */
+  bool lent;     /* the thread has `stack` for its signals, and gets `former` back */
+  char *stack;   /* stays with the place */
+  struct ldx_kernel_stack former;
 };
 
 /* Stretches nest: one around a load makes those of its events cheap. NULL: no room, calls are not guarded. */

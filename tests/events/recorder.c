@@ -2,9 +2,10 @@
  *   to=FILE             where the lines go (appended)
  *   name=N before=N after=N priority=N
  *   types=A+B           event types, or all, or libraries
+ *   watchdog=MS         how long a callback may take
  *   replay              what happened before is told first
  *   do=ACT@TYPE[=TEXT]  in the callback of the first event of that type, and of that name where TEXT has one:
- *       crash abort divide illegal jump    ends in a signal
+ *       crash abort divide illegal jump overflow   ends in a signal
  *       write write-text                   writes to the event, or to its name
  *       hang=MS                            sleeps
  *       unsubscribe                        itself
@@ -143,6 +144,13 @@ static void fork_here(const struct ldx_event *e) {
   waitpid(child, NULL, 0);
 }
 
+#pragma GCC diagnostic ignored "-Winfinite-recursion"
+static int overflow(volatile char *p) {
+  volatile char more[4096];
+  more[0] = *p;
+  return overflow(more) + more[0];
+}
+
 static void act(const struct ldx_event *e) {
   volatile int zero = 0;
   if (!strcmp(me.act, "crash"))
@@ -155,6 +163,8 @@ static void act(const struct ldx_event *e) {
     __builtin_trap();
   else if (!strcmp(me.act, "jump"))
     ((void (*)(void))64)();
+  else if (!strcmp(me.act, "overflow"))
+    overflow(me.act);
   else if (!strcmp(me.act, "write"))
     ((struct ldx_event *)e)->seq = 0;
   else if (!strcmp(me.act, "write-text"))
@@ -228,6 +238,8 @@ int ldx_tool_main(ldx_tool *self, const struct ldx_tool_args *args, struct ldx_t
       after[0] = value;
     else if (!strncmp(word, "priority=", 9))
       out->priority = atoi(value);
+    else if (!strncmp(word, "watchdog=", 9))
+      out->watchdog = strtoul(value, NULL, 10) * 1000000;
     else if (!strncmp(word, "types=", 6))
       types = types_of(value);
     else if (!strcmp(word, "replay"))

@@ -270,7 +270,7 @@ class Callbacks(EventTest):
 
     def test_X10_crashes_are_named(self):
         texts = {'crash': 'segmentation fault', 'jump': 'segmentation fault', 'abort': 'abort',
-                 'divide': 'arithmetic error', 'illegal': 'illegal instruction'}
+                 'divide': 'arithmetic error', 'illegal': 'illegal instruction', 'overflow': 'segmentation fault'}
         for act, text in texts.items():
             for event in ('relocated', 'init', 'main', 'dlsym', 'dlopen', 'unloaded', 'fini', 'exit'):
                 run = self.actor(['name=other after=recorder types=tool_fault+exit', f'types=all do={act}@{event}'], 'set-handler',
@@ -282,6 +282,14 @@ class Callbacks(EventTest):
                 self.assertEqual([(e['name'], e['text']) for e in faults],
                                  [('recorder', f'{text} in its callback for event {event}')])
                 self.assertEqual([e['tool'] for e in run.events][-1], 'other')
+
+    def test_X09_slow_callbacks_are_named(self):
+        for event in ('mapped', 'dlopen', 'init'):
+            run = self.actor([f'watchdog=100 types=all do=hang@{event}=300', 'name=other types=mapped'], 'now=./libev-leaf.so')
+            self.assertRegex(run.err, rf'^ldx: \S+: tool recorder: its callback for event {event} has been running for [\d.]+ s\n'
+                                      rf'ldx: \S+: tool recorder: its callback for event {event} returned after [\d.]+ s\n$')
+        run = self.actor(['watchdog=2000 types=all do=hang@mapped=20'], 'now=./libev-leaf.so')
+        self.assertEqual(run.err, '')
 
     def test_X10_crash_in_a_lazy_call(self):
         run = self.run_with(['types=bind+main do=crash@main'], 'references')
