@@ -250,5 +250,6 @@ static bool check_names(const struct ldx_policy *p, const struct ldx_policy_read
 }
 
 bool ldx_policy_finish(struct ldx_policy *p, const struct ldx_policy_reader *r) {
-  return check_names(p, r) & policy_check_orders(p, r);
+  bool names = check_names(p, r);
+  return policy_check_orders(p, r) && names;
 }

@@ -192,5 +192,6 @@ static bool check_init(const struct ldx_policy *p, const struct ldx_policy_reade
 }
 
 bool policy_check_orders(const struct ldx_policy *p, const struct ldx_policy_reader *r) {
-  return check_tools(p, r) & check_init(p, r);
+  bool tools = check_tools(p, r);
+  return check_init(p, r) && tools;
 }
