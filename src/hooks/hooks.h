@@ -32,6 +32,7 @@ struct ldx_tool {
   uint32_t state;
   uintptr_t set_cancel_state; /* of its libc; 0: not looked for yet, UINTPTR_MAX: it has none */
   uint64_t calls, nanoseconds, watchdog; /* watchdog: nanoseconds, 0: the usual */
+  uint64_t only;                         /* event types that it may hear of; 0: all */
   uint32_t on_fault;                     /* enum ldx_on_fault */
 };
 
@@ -76,8 +77,8 @@ struct ldx_hooks {
   struct ldx_rlock lock;
   const struct ldx_tool_order *order;
   const struct ldx_subscribers *subscribers;
-  const struct ldx_tool_edge *edges;
-  uint32_t edge_count, registered;
+  const struct ldx_tool_edge *edges, *removed; /* removed: wishes that do not count */
+  uint32_t edge_count, removed_count, registered;
   uint32_t on_conflict;              /* enum ldx_on_conflict; 0: chain */
   struct ldx_history *history;       /* NULL: none is kept */
   uint32_t history_slots;            /* that it is made with; 0: the usual */

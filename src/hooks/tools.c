@@ -39,8 +39,16 @@ static bool answers_to(const struct ldx_tool *t, const char *name) {
   return !strcmp(t->name, name) || has_name(t->desc.provides, name);
 }
 
+/* The policy does not want the order. */
+static bool is_removed(const struct sorting *s, uint32_t first, uint32_t second) {
+  for (uint32_t i = 0; i < s->h->removed_count; i++)
+    if (answers_to(s->tools[first], s->h->removed[i].first) && answers_to(s->tools[second], s->h->removed[i].second))
+      return true;
+  return false;
+}
+
 static bool add_edge(struct sorting *s, uint32_t first, uint32_t second, const char *wanted_by) {
-  if (first == second)
+  if (first == second || is_removed(s, first, second))
     return true;
   if (s->edge_count == s->room && !ldx_heap_grow(s->h->heap, (void **)&s->edges, &s->room, sizeof *s->edges, 16))
     return out_of_memory(s->d);

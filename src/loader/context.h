@@ -40,8 +40,8 @@ enum {
 enum { LDX_CALLBACK_LOCKS = 64 };
 enum { LDX_SEED_SIZE = 512 * 1024, LDX_MAIN_TLS = 1024 * 1024 };
 
-/* LDX_LIST is --list, LDX_TRACE what LD_TRACE_LOADED_OBJECTS asks for. */
-enum ldx_mode { LDX_RUN, LDX_LIST, LDX_TRACE, LDX_VERIFY, LDX_TUNABLES };
+/* LDX_LIST is --list, LDX_TRACE what LD_TRACE_LOADED_OBJECTS asks for, LDX_PLAN --plan and its like. */
+enum ldx_mode { LDX_RUN, LDX_LIST, LDX_TRACE, LDX_VERIFY, LDX_TUNABLES, LDX_PLAN };
 
 /* The auxiliary vector's entries that matter here (psABI 3.4.3). */
 struct ldx_auxv {
@@ -60,6 +60,9 @@ struct ldx_args {
   uintptr_t *stack; /* &argc */
   int argc;
   char **argv, **envp;
+  char *ld[16]; /* variables whose names begin with LD: many are asked for, and there are few */
+  uint32_t ld_count;
+  bool ld_known; /* else envp is to be looked through */
   struct ldx_auxv auxv;
 };
 
@@ -81,16 +84,32 @@ struct ldx_options {
   uint32_t debug; /* LDX_DEBUG_* */
   int debug_fd;
   const char *audit_env, *audit_option; /* LD_AUDIT, --audit */
+<<<<<<< HEAD
   const char *share;    /* patterns of libraries that all namespaces have in common */
   const char *tunables; /* GLIBC_TUNABLES */
   bool follow;     /* programs that are started stay under ldx */
   bool followed;   /* this one is such a program */
   struct ldx_words passed_on; /* options that these get too */
+  struct ldx_words tools, tools_in_app;
+  bool control; /* a control thread from the start */
+  const char *tools_env, *tools_in_app_env; /* LDX_TOOLS, LDX_TOOLS_IN_APP */
+=======
+  const char *share;                    /* patterns of libraries that all namespaces have in common */
+  const char *tunables;                 /* GLIBC_TUNABLES */
+  bool follow;                          /* programs that are started stay under ldx */
+  bool followed;                        /* this one is such a program */
+  struct ldx_words passed_on;           /* options that these get too */
   struct ldx_words tools;
+  bool control;          /* a control thread from the start */
   const char *tools_env; /* LDX_TOOLS */
+>>>>>>> theirs
+  const char *cache;     /* --cache, LDX_CACHE: files and folders, "auto" among them */
+  const char *cache_key; /* --cache-key */
   struct ldx_words policies;
   const char *policy_env; /* LDX_POLICY */
-  size_t static_tls;     /* bytes for libraries that come when threads are there; 0: the usual */
+  size_t static_tls;      /* bytes for libraries that come when threads are there; 0: the usual */
+  const char *plan, *explain, *record, *frozen, *sbom, *check; /* plan.h, record.h; NULL: not asked for */
+  bool tree, json;
 };
 
 struct ldx_index_entry {
@@ -134,10 +153,15 @@ struct ldx_statistics {
 };
 
 /* journal.h */
+enum { LDX_JOURNAL_BUCKETS = 256 };
 struct ldx_journal {
   bool on;
   struct ldx_decision *first, *last, *current;
   uint32_t count;
+  struct ldx_decision *orders; /* what was done to a load as a whole */
+  struct ldx_decision **buckets;
+  struct ldx_fault *faults;
+  struct ldx_vanilla *vanilla; /* plan.h */
 };
 
 /* An auditor's functions (rtld-audit(7)); NULL: it has none of that name. */
@@ -160,8 +184,8 @@ struct ldx_auditor {
 enum { LDX_MAX_AUDITORS = 32 };
 struct ldx_audit {
   uint32_t count;
-  bool starting; /* auditors are being loaded */
-  bool symbinds; /* some auditor wants to know of bindings */
+  bool starting;              /* auditors are being loaded */
+  bool symbinds;              /* some auditor wants to know of bindings */
   uint32_t entering, leaving; /* one bit an auditor: has a function for the begin of a call, for the end of one */
   void (*stub)(void);         /* behind the PLTs whose calls are watched */
   struct ldx_rlock lock;      /* of the records of objects */
@@ -184,14 +208,18 @@ struct ldx_process {
   struct ldx_tls tls;
   struct ldx_library_search search;
   struct ldx_hooks hooks;
-  struct ldx_guard *guard;    /* guard.c; NULL: no tool was called yet */
-  struct ldx_load *told_load; /* the innermost one that tools are told of */
+  struct ldx_guard *guard;         /* guard.c; NULL: no tool was called yet */
+  struct ldx_load *told_load;      /* the innermost one that tools are told of */
   const struct ldx_policy *policy; /* NULL: none */
+  struct ldx_tool_wish *in_app;    /* tools of the program's namespace, in order */
   const char *search_tool;         /* the one tool that may replace searches; NULL: all may */
-  const struct ldx_load *loading;  /* the innermost load whose references are being bound, where tools steer that */
+  uint32_t controlled;             /* control.c: there is a control thread */
   struct ldx_journal journal;
-  struct ldx_guide guide; /* steer.c; search.guide points here while it is wanted */
+  struct ldx_recorder *recorder; /* record.c; NULL: nothing is recorded */
+  struct ldx_record *frozen;     /* record_read.c: the record that loads must follow; NULL: none */
+  struct ldx_guide guide;        /* steer.c; search.guide points here while it is wanted */
   struct ldx_audit audit;
+  struct ldx_launch_cache *cache; /* launch_cache.h; NULL: none is asked for */
   struct ldx_fd_batch closing;
   struct ldx_io io;
   struct ldx_folder *folders; /* io_folder.c: that the program has open */
@@ -227,7 +255,7 @@ struct ldx_process {
   uintptr_t exe_real[LDX_EXE_WRAPPERS];
   uintptr_t create_thread, create_c11; /* libc's own pthread_create, thrd_create */
   struct ldx_watches watches;
-  bool threaded;           /* the program has made a thread */
+  bool threaded; /* the program has made a thread */
   struct ldx_catcher *startup_catcher;
   struct ldx_error_state startup_error; /* of threads without a record */
   struct ldx_statistics statistics;
@@ -247,7 +275,7 @@ static inline struct ldx_thread *ldx_thread_self(void) { return ldx_tls_thread(&
 
 /* Nothing is run: what would be loaded is told. */
 static inline bool ldx_listing(void) {
-  return ldx_self.options.mode == LDX_LIST || ldx_self.options.mode == LDX_TRACE;
+  return ldx_self.options.mode == LDX_LIST || ldx_self.options.mode == LDX_TRACE || ldx_self.options.mode == LDX_PLAN;
 }
 
 /* LD_DEBUG output: "PID:\ttext". */

@@ -3,6 +3,7 @@
 #include <errno.h>
 
 #include "loader/namespaces.h"
+#include "loader/plan.h"
 #include "loader/steer.h"
 
 /* The breadth-first list while it grows. An object's `visit` tells how far it has come. */
@@ -11,6 +12,7 @@ enum { ON_LIST = 1, WALKED, PLACED };
 struct closure {
   struct ldx_load *load;
   bool behind_proxies; /* the second pass: a load within this one needs the base objects' marks before */
+  bool deep;           /* each dependency brings along what it needs before the next one's turn */
   struct ldx_object_list list;
 };
 
@@ -70,7 +72,7 @@ static struct ldx_object *dependency(struct ldx_load *l, struct ldx_object *o, u
 
 /* LD_TRACE_LOADED_OBJECTS goes on when a library is missing, and names it once for each object that wants it. */
 static bool tolerate_missing(struct ldx_load *l, struct ldx_object *o, uint64_t offset) {
-  if (ldx_self.options.mode != LDX_TRACE || !l->startup || !l->not_found)
+  if (!ldx_plan_tolerates(l) && (ldx_self.options.mode != LDX_TRACE || !l->startup || !l->not_found))
     return false;
   struct ldx_object *stub =
       ldx_new_object(LDX_LIBRARY, elf_string(&o->dyn, offset) ? elf_string(&o->dyn, offset) : "");
@@ -82,12 +84,14 @@ static bool tolerate_missing(struct ldx_load *l, struct ldx_object *o, uint64_t 
   return ldx_list_add(&ldx_self.heap, &l->fresh, stub);
 }
 
+static bool descend(struct closure *c, struct ldx_object *o);
+
 static bool add_needed(struct closure *c, struct ldx_object *o, uint64_t offset) {
   struct ldx_load *l = c->load;
   struct ldx_object *dep = dependency(l, o, offset);
   if (!dep)
     return tolerate_missing(l, o, offset) && append(c, l->fresh.at[l->fresh.count - 1]);
-  return (ldx_list_add(&ldx_self.heap, &o->needed, dep) || out_of_memory(l)) && append(c, dep);
+  return (ldx_list_add(&ldx_self.heap, &o->needed, dep) || out_of_memory(l)) && append(c, dep) && descend(c, dep);
 }
 
 static bool add_filtee(struct closure *c, struct ldx_object *o, const Elf64_Dyn *d, uint32_t *at) {
@@ -106,7 +110,7 @@ static bool add_filtee(struct closure *c, struct ldx_object *o, const Elf64_Dyn 
   }
   if (!ldx_list_add(&ldx_self.heap, &o->needed, dep) || !ldx_list_add(&ldx_self.heap, &o->filtees, dep))
     return out_of_memory(l);
-  return insert_before(c, at, o, dep);
+  return insert_before(c, at, o, dep) && descend(c, dep);
 }
 
 static bool read_needed(struct closure *c, struct ldx_object *o, uint32_t *at) {
@@ -115,7 +119,11 @@ static bool read_needed(struct closure *c, struct ldx_object *o, uint32_t *at) {
     const Elf64_Dyn *d = &o->dyn.table[i];
     if (d->d_tag == DT_NEEDED && !add_needed(c, o, d->d_un.d_val))
       return false;
-    if ((d->d_tag == DT_FILTER || d->d_tag == DT_AUXILIARY) && !add_filtee(c, o, d, at))
+    if (d->d_tag != DT_FILTER && d->d_tag != DT_AUXILIARY)
+      continue;
+    if (c->deep) /* what came in before it may have moved it */
+      *at = place_of(&c->list, o);
+    if (!add_filtee(c, o, d, at))
       return false;
   }
   return true;
@@ -126,10 +134,24 @@ static bool known_needed(struct closure *c, struct ldx_object *proxy, uint32_t *
   struct ldx_object *o = ldx_real(proxy);
   for (uint32_t i = 0; i < o->needed.count; i++) {
     struct ldx_object *dep = o->needed.at[i];
-    if (!(ldx_list_has(&o->filtees, dep) ? insert_before(c, at, o, dep) : append(c, dep)))
+    if (c->deep)
+      *at = place_of(&c->list, o);
+    if (!(ldx_list_has(&o->filtees, dep) ? insert_before(c, at, o, dep) : append(c, dep)) || !descend(c, dep))
       return false;
   }
   return true;
+}
+
+static bool visit(struct closure *c, struct ldx_object *o, uint32_t *at) {
+  if (o->visit == WALKED || (o->real && !c->behind_proxies))
+    return true;
+  o->visit = WALKED;
+  return o->faked || (o->deps_done ? known_needed(c, o, at) : read_needed(c, o, at));
+}
+
+static bool descend(struct closure *c, struct ldx_object *o) {
+  uint32_t at = 0;
+  return !c->deep || visit(c, o, &at);
 }
 
 /* Filtees come to stand where their filter stood: the walk goes on with them. */
@@ -137,12 +159,9 @@ static bool walk(struct closure *c) {
   for (uint32_t i = 0; i < c->list.count;) {
     struct ldx_object *o = c->list.at[i];
     uint32_t at = i;
-    if (o->visit != WALKED && (!o->real || c->behind_proxies)) {
-      o->visit = WALKED;
-      if (!o->faked && !(o->deps_done ? known_needed(c, o, &at) : read_needed(c, o, &at)))
-        return false;
-    }
-    if (at == i)
+    if (!visit(c, o, &at))
+      return false;
+    if (at == i || c->deep)
       i++;
   }
   return true;
@@ -166,12 +185,13 @@ bool ldx_load_dependencies(struct ldx_load *l, struct ldx_object *root, struct l
                            uint32_t preload_count) {
   if (root->real)
     return ldx_root_proxy(l);
-  struct closure c = {.load = l};
+  struct closure c = {.load = l, .deep = ldx_self.search.depth_first};
   bool ok = append(&c, root);
   for (uint32_t i = 0; ok && i < preload_count; i++)
     ok = append(&c, preloads[i]);
   ok = ok && walk(&c);
   c.behind_proxies = true;
+  c.deep = false;
   ok = ok && walk(&c);
   if (ok && ldx_self.hooks.steered)
     ok = ldx_steer_scope(l, c.list.at, c.list.count);

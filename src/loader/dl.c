@@ -53,11 +53,14 @@ struct request {
   struct ldx_object *caller;
   struct ldx_namespace *ns; /* NULL: that of the number */
   long id;
+  bool of_tool; /* the file is a tool, to live with the program */
 };
 
 /* *fresh tells whether the object was not a root before. NULL without an error: RTLD_NOLOAD, and not loaded. */
 static struct ldx_object *run(struct ldx_load *l, const struct request *r, bool *fresh) {
+  l->of_tool = r->of_tool;
   l->root = ldx_load_object(l, r->name, r->caller, r->mode);
+  l->of_tool = false;
   if (!l->root) {
     ldx_load_discard(l);
     return NULL;
@@ -124,13 +127,27 @@ static bool make_global(struct ldx_object *o, struct ldx_diag *d) {
   return ok;
 }
 
+static void obey(struct request *r, const struct ldx_policy_namespace *rule) {
+  if (rule->isolate == LDX_SWITCH_ON)
+    r->mode = (r->mode & ~LDX_RTLD_SHARED) | LDX_RTLD_ISOLATE;
+  if (rule->isolate == LDX_SWITCH_OFF)
+    r->mode &= ~LDX_RTLD_ISOLATE;
+  if (rule->global == LDX_SWITCH_ON)
+    r->mode |= RTLD_GLOBAL;
+}
+
 /* The namespace of a number, which may ask for a new one. */
-static struct ldx_namespace *target(const struct request *r, struct ldx_diag *d) {
+static struct ldx_namespace *target(struct request *r, struct ldx_diag *d) {
   bool fresh = r->id == LM_ID_NEWLM;
+  const struct ldx_policy_namespace *rule = fresh && r->caller ? ldx_namespace_rule(r->name) : NULL;
+  if (rule)
+    obey(r, rule);
   struct ldx_namespace *ns = fresh ? ldx_namespace_new(r->mode & LDX_RTLD_ISOLATE) : ldx_namespace_of_id(r->id);
   if (!ns)
     ldx_fail(d, LDX_DIAG_LOAD, fresh ? ENOMEM : EINVAL, r->name,
              fresh ? "cannot create a namespace" : "invalid target namespace in dlmopen()");
+  else if (fresh)
+    ns->rule = rule;
   return ns;
 }
 
@@ -172,6 +189,14 @@ struct ldx_object *ldx_open_isolated(const char *name, struct ldx_diag *d) {
   return r.ns ? open_named(&r, d) : NULL;
 }
 
+struct ldx_object *ldx_open_in_program(const char *name, struct ldx_diag *d) {
+  struct request r = {.name = name, .mode = RTLD_NOW | RTLD_GLOBAL, .ns = &ldx_self.base, .of_tool = true};
+  struct ldx_object *o = open_named(&r, d);
+  if (o)
+    o->of_tool = true;
+  return o;
+}
+
 static struct ldx_object *open_and_tell(struct request *r, const void *caller, struct ldx_diag *d) {
   if (ldx_wants(LDX_EV_DLOPEN))
     ldx_tell_dlopen(r->name, r->mode, caller, r->caller);
@@ -205,7 +230,7 @@ static struct ldx_object *open_in(long id, const char *name, int mode, const voi
     return ldx_open(name, mode, caller, d);
   if (!valid_mode(mode, name, d))
     return NULL;
-  struct request r = {name, mode, caller_object(caller), NULL, id};
+  struct request r = {.name = name, .mode = mode, .caller = caller_object(caller), .id = id};
   if (name && *name)
     return open_and_tell(&r, caller, d);
   if (id == LM_ID_BASE)
@@ -224,9 +249,7 @@ void *ldx_dlopen_for(const char *name, int mode, const void *unused, const void 
   return o;
 }
 
-void *ldx_dlopen(const char *name, int mode) {
-  return ldx_dlopen_for(name, mode, NULL, __builtin_return_address(0));
-}
+void *ldx_dlopen(const char *name, int mode) { return ldx_dlopen_for(name, mode, NULL, __builtin_return_address(0)); }
 
 void *ldx_dlmopen(long lmid, const char *name, int mode) {
   return ldx_dlmopen_for(lmid, name, mode, __builtin_return_address(0));

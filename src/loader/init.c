@@ -5,7 +5,9 @@
 #include "loader/audit.h"
 #include "loader/tell_thread.h"
 #include "loader/musl.h"
+#include "loader/record.h"
 #include "loader/tell_library.h"
+#include "loader/tools.h"
 
 typedef void init_function(int argc, char **argv, char **envp);
 
@@ -48,10 +50,11 @@ static void run_functions(const struct ldx_object *o) {
   run_array(&o->dyn.init_array, envp);
 }
 
-static void run_and_tell(const struct ldx_object *o) {
+static void run_and_tell(struct ldx_object *o) {
   if (ldx_wants(LDX_EV_INIT))
     ldx_tell_object(LDX_EV_INIT, o);
   run_functions(o);
+  o->ready = true;
   if (ldx_wants(LDX_EV_READY))
     ldx_tell_object(LDX_EV_READY, o);
 }
@@ -197,6 +200,31 @@ static struct ldx_object *wants_to_be_first(const struct ldx_object *root) {
   return o;
 }
 
+static bool add_closure(struct ldx_object_list *l, struct ldx_object *o) {
+  bool ok = ldx_list_has(l, o) || ldx_list_add(&ldx_self.heap, l, o);
+  for (uint32_t i = 0; ok && i < o->needed.count; i++)
+    if (!ldx_list_has(l, o->needed.at[i]))
+      ok = add_closure(l, o->needed.at[i]);
+  return ok;
+}
+
+/* Tools of the program's namespace are there before everybody else: their constructors, and those of what they need;
+ * then they say what they want. */
+static void start_tools(const struct ldx_object *root) {
+  for (struct ldx_tool_wish *w = ldx_self.in_app; w; w = w->next) {
+    struct ldx_object_list all = {0};
+    if (!add_closure(&all, w->object))
+      ldx_die_text("%s: cannot allocate memory", w->path);
+    for (uint32_t i = root->init_order.count; i-- > 0;)
+      if (ldx_list_has(&all, root->init_order.at[i]))
+        construct(root->init_order.at[i]);
+    ldx_delete(all.at);
+    ldx_rlock_leave(&ldx_self.lock);
+    ldx_start_in_app(w);
+    ldx_rlock_enter(&ldx_self.lock);
+  }
+}
+
 /* The root is open: neither it nor its lists go meanwhile. */
 static void construct_all(struct ldx_object *root) {
   struct ldx_object *const *order = root->init_order.at;
@@ -208,6 +236,8 @@ static void construct_all(struct ldx_object *root) {
     construct(first);
   if (root->kind == LDX_PROGRAM)
     run_preinit(root);
+  if (root->kind == LDX_PROGRAM && ldx_self.in_app)
+    start_tools(root);
   for (uint32_t i = count; i-- > 0;)
     construct(order[i]);
   set_constructed(root);
@@ -281,14 +311,25 @@ static void finish_namespace(struct ldx_namespace *ns) {
     ldx_audit_activity(ns, 0 /* LA_ACT_CONSISTENT */);
 }
 
+/* A libc that nobody calls exit of keeps what its streams hold. */
+static void flush_streams(const struct ldx_namespace *ns) {
+  uintptr_t flush = ns->of_tool && ns->libc ? ldx_address_of(ns->libc, "fflush") : 0;
+  if (flush)
+    ((int (*)(void *))flush)(NULL);
+}
+
 /* At exit: called by libc (it got this function's address in %rdx at the program's entry). The youngest namespace
  * goes first. A namespace that comes meanwhile is not waited for. */
 void ldx_fini_all(void) {
+  if (ldx_self.recorder)
+    ldx_record_end();
   if (ldx_wants(LDX_EV_EXIT))
     ldx_tell_object(LDX_EV_EXIT, ldx_self.base.program);
   ldx_tell_last_thread();
-  for (struct ldx_namespace *ns = ldx_self.base.next; ns; ns = ns->next)
+  for (struct ldx_namespace *ns = ldx_self.base.next; ns; ns = ns->next) {
     finish_namespace(ns);
+    flush_streams(ns);
+  }
   finish_namespace(&ldx_self.base);
   if (ldx_tracing(LDX_DEBUG_STATISTICS))
     ldx_print_statistics();

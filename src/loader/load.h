@@ -55,16 +55,17 @@ struct ldx_load {
   struct ldx_fixups fixups;
   struct ldx_copies copies;
   struct ldx_audit_words audited;
-  bool audit_told; /* auditors know of an object of this load */
+  bool audit_told;   /* auditors know of an object of this load */
   int mode;          /* RTLD_* */
   bool explicit_ns;  /* the namespace was named, not the caller's */
   bool first_global; /* the root's search list becomes the namespace's global scope */
   enum ldx_find_mode find_mode;
   bool startup, lazy, tls_added;
-  bool early; /* of the guest's loader, so that tools can run before the program's libraries are looked for */
+  bool of_tool; /* the object that is asked for is a tool of the program's namespace */
+  bool early;   /* of the guest's loader, so that tools can run before the program's libraries are looked for */
   bool versions_missing;
-  bool told, out;            /* tell_library.c: its begin was told; objects go */
-  struct ldx_load *outer;    /* that was told before */
+  bool told, out;         /* tell_library.c: its begin was told; objects go */
+  struct ldx_load *outer; /* that was told before */
   struct ldx_guarded *guarded;
   bool not_found; /* the last object that could not be had: nowhere, not damaged */
 };

@@ -51,6 +51,16 @@ static void publish(struct ldx_namespace *ns) {
   ldx_self.r_debug.r_version = LDX_R_DEBUG_CHAINED;
 }
 
+const struct ldx_policy_namespace *ldx_namespace_rule(const char *file) {
+  const struct ldx_policy *p = ldx_self.policy;
+  const char *slash = strrchr(file, '/');
+  for (uint32_t i = 0; p && i < p->namespaces.count; i++)
+    if (ldx_policy_match(p->namespaces.at[i].name, file, NULL) ||
+        (slash && ldx_policy_match(p->namespaces.at[i].name, slash + 1, NULL)))
+      return &p->namespaces.at[i];
+  return NULL;
+}
+
 struct ldx_namespace *ldx_namespace_new(bool isolated) {
   struct space *s = ldx_new(sizeof *s);
   if (!s)
@@ -99,13 +109,19 @@ static bool is_libc_group(const struct ldx_object *o) {
   return false;
 }
 
-/* What the user says: names of files or sonames, as patterns. */
-static bool is_named(const struct ldx_object *o) {
+static bool matches(const char *pattern, size_t n, const struct ldx_object *o) {
   const char *file = strrchr(o->map.l_name, '/');
   file = file ? file + 1 : o->map.l_name;
+  return n && (ldx_glob(pattern, n, file) || (o->soname && ldx_glob(pattern, n, o->soname)));
+}
+
+/* What the policy says of that namespace, or the user of all: names of files or sonames, as patterns. */
+static bool is_named(const struct ldx_namespace *ns, const struct ldx_object *o) {
+  for (uint32_t i = 0; ns->rule && i < ns->rule->share.count; i++)
+    if (matches(ns->rule->share.at[i].text, strlen(ns->rule->share.at[i].text), o))
+      return true;
   for (const char *p = ldx_self.options.share; p && *p; p += ldx_until(p, ":"), p += *p == ':') {
-    size_t n = ldx_until(p, ":");
-    if (n && (ldx_glob(p, n, file) || (o->soname && ldx_glob(p, n, o->soname))))
+    if (matches(p, ldx_until(p, ":"), o))
       return true;
   }
   return false;
@@ -123,7 +139,7 @@ bool ldx_is_shared(const struct ldx_load *l, const struct ldx_object *o) {
     return true;
   if (l->ns->isolated || (l->mode & LDX_RTLD_ISOLATE))
     return false;
-  return is_unique(o) || is_libc_group(o) || is_named(o);
+  return is_unique(o) || is_libc_group(o) || is_named(l->ns, o);
 }
 
 bool ldx_check_demotion(struct ldx_load *l, const struct ldx_object *o) {

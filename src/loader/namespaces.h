@@ -11,6 +11,8 @@ enum { LDX_DF_GNU_1_UNIQUE = 1 };
 
 /* NULL: there is none. Lock-free. */
 struct ldx_namespace *ldx_namespace_of_id(long id);
+/* What the policy says of a new namespace: it is named by the file that dlmopen asks for. NULL: nothing. */
+const struct ldx_policy_namespace *ldx_namespace_rule(const char *file);
 /* NULL: out of memory. */
 struct ldx_namespace *ldx_namespace_new(bool isolated);
 /* Forgets a namespace in which nothing is left. */

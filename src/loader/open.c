@@ -7,7 +7,9 @@
 #include "loader/audit.h"
 #include "loader/journal.h"
 #include "loader/namespaces.h"
+#include "loader/record.h"
 #include "loader/steer.h"
+#include "loader/allow.h"
 #include "loader/tell_library.h"
 #include "loader/trace.h"
 #include "namespace/names.h"
@@ -128,7 +130,11 @@ bool ldx_enter_load(struct ldx_load *l, struct ldx_object *o, const char *name, 
 static struct ldx_object *map_found(struct ldx_load *l, struct ldx_library_file *f, const char *name,
                                     struct ldx_object *loader, int mode) {
   struct stat st;
-  long r = io_fstat(&ldx_self.io, f->fd, &st);
+  long r = 0;
+  if (__builtin_expect(f->has_stat, 0))
+    st = f->stat;
+  else
+    r = io_fstat(&ldx_self.io, f->fd, &st);
   if (ldx_sys_failed(r)) {
     ldx_fail(l->diag, LDX_DIAG_LOAD, (int)-r, f->path, "cannot stat shared object");
     return NULL;
@@ -150,8 +156,10 @@ static struct ldx_object *map_found(struct ldx_load *l, struct ldx_library_file 
   o = ldx_map_file(l, f, &st, name, LDX_LIBRARY);
   if (!o)
     return NULL;
-  if (!l->startup && (o->dyn.flags_1 & DF_1_NOOPEN)) {
-    ldx_fail(l->diag, LDX_DIAG_LOAD, 0, name, "shared object cannot be dlopen()ed");
+  bool refused = (l->of_tool || (l->ns->of_tool && !l->root && !loader)) && !ldx_allow_tool(o, f->fd, name, l->diag);
+  if (!refused && !l->startup && (o->dyn.flags_1 & DF_1_NOOPEN))
+    refused = !ldx_fail(l->diag, LDX_DIAG_LOAD, 0, name, "shared object cannot be dlopen()ed");
+  if (refused) {
     ldx_unmap_object(o);
     ldx_object_free(&ldx_self.heap, o);
     return NULL;
@@ -242,13 +250,18 @@ static struct ldx_object *load_object(struct ldx_load *l, const char *name, stru
 /* The same where tools have a say, or somebody keeps a journal. */
 static __attribute__((noinline)) struct ldx_object *load_guided(struct ldx_load *l, const char *name,
                                                                 struct ldx_object *loader, int mode) {
-  struct ldx_decision *d = ldx_journal_begin(l, name, loader);
+  struct ldx_decision *d = ldx_journal_begin(l, name, loader, mode);
   char *made = NULL;
-  const char *meant = ldx_steer_name(l, name, loader, &made);
+  bool allowed = !ldx_self.recorder || ldx_record_request(l, d);
+  const char *meant = allowed ? ldx_steer_name(l, name, loader, &made) : NULL;
   struct ldx_object *o = meant ? load_object(l, meant, loader, mode) : NULL;
   if (o && made && !ldx_object_add_name(&ldx_self.heap, o, name))
     o = NULL;
+  if (ldx_self.recorder)
+    o = ldx_record_outcome(l, d, o);
   ldx_journal_end(d, o, l->diag);
+  if (ldx_self.recorder && !o && !l->startup)
+    ldx_write_record();
   ldx_delete(made);
   return o;
 }

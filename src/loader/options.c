@@ -116,6 +116,30 @@ static void read_trace(const struct ldx_args *a, struct ldx_options *o) {
   o->list_program = read_number(v) > 1;
 }
 
+/* LDX_PLAN, LDX_RECORD, LDX_FROZEN, LDX_SBOM. They mean this program, not those that it starts. */
+static void read_plan_variables(struct ldx_args *a, struct ldx_options *o) {
+  static const char *const names[] = {"LDX_RECORD", "LDX_FROZEN", "LDX_SBOM"};
+  const char **values[] = {&o->record, &o->frozen, &o->sbom}, *plan = ldx_getenv(a, "LDX_PLAN");
+  for (size_t i = 0; i < LDX_COUNT(names); i++) {
+    *values[i] = ldx_getenv(a, names[i]);
+    if (*values[i])
+      ldx_unsetenv(a, names[i], "=");
+  }
+  if (!plan)
+    return;
+  o->mode = LDX_PLAN;
+  o->tree = !strcmp(plan, "tree");
+  o->explain = strncmp(plan, "explain", 7) ? NULL : plan[7] == '=' ? plan + 8 : "";
+  o->plan = o->tree || o->explain ? NULL : plan;
+}
+
+static bool has_ldx_variable(const struct ldx_args *a) {
+  for (char **e = a->envp; *e; e++)
+    if (!strncmp(*e, "LDX_", 4))
+      return true;
+  return false;
+}
+
 void ldx_read_environment(struct ldx_args *a, struct ldx_options *o, struct ldx_library_search *s) {
   s->secure = a->auxv.secure;
   o->preload_env = ldx_getenv(a, "LD_PRELOAD"); /* obeyed within bounds, but not passed on */
@@ -136,7 +160,12 @@ void ldx_read_environment(struct ldx_args *a, struct ldx_options *o, struct ldx_
   o->static_tls = static_tls && !a->auxv.secure ? read_number(static_tls) : 0;
   o->follow = !a->auxv.secure && set_and_not_empty(a, "LDX_FOLLOW");
   o->tools_env = a->auxv.secure ? NULL : ldx_getenv(a, "LDX_TOOLS");
+  o->tools_in_app_env = a->auxv.secure ? NULL : ldx_getenv(a, "LDX_TOOLS_IN_APP");
+  o->cache = a->auxv.secure ? NULL : ldx_getenv(a, "LDX_CACHE");
+  o->control = !a->auxv.secure && set_and_not_empty(a, "LDX_CTL");
   o->policy_env = a->auxv.secure ? NULL : ldx_getenv(a, "LDX_POLICY");
+  if (!a->auxv.secure && has_ldx_variable(a))
+    read_plan_variables(a, o);
   s->hwcap_mask_set = mask;
   s->hwcap_mask = mask ? read_number(mask) : 0;
   read_debug(a, o);
@@ -148,6 +177,7 @@ void ldx_read_environment(struct ldx_args *a, struct ldx_options *o, struct ldx_
 struct option {
   const char *name;
   const char **value;      /* takes an argument */
+  const char *otherwise;   /* only behind =; without one this */
   struct ldx_words *words; /* takes one each time it is given */
   bool *flag;
   int mode; /* what is to be done instead of running the program */
@@ -173,17 +203,16 @@ static int match(const struct option *op, char **argv, struct ldx_options *o) {
   if (strncmp(argv[0], op->name, n))
     return 0;
   bool takes_value = op->value || op->words;
-  if (takes_value && argv[0][n] == '=') {
-    take_value(op, argv[0] + n + 1);
-    return 1;
-  }
-  if (argv[0][n])
+  bool given = takes_value && argv[0][n] == '=';
+  if (argv[0][n] && !given)
     return 0;
   if (op->flag)
     *op->flag = true;
   if (op->mode)
     o->mode = (enum ldx_mode)op->mode;
-  if (!takes_value)
+  if (given || op->otherwise)
+    take_value(op, given ? argv[0] + n + 1 : op->otherwise);
+  if (given || op->otherwise || !takes_value)
     return 1;
   if (!argv[1])
     ldx_die_text("option '%s' needs an argument; see ldx --help", op->name);
@@ -197,6 +226,14 @@ int ldx_read_arguments(struct ldx_args *a, struct ldx_options *o, struct ldx_lib
   const struct option options[] = {
       {.name = "--list", .mode = LDX_LIST},
       {.name = "--verify", .mode = LDX_VERIFY},
+      {.name = "--plan", .value = &o->plan, .otherwise = "text", .mode = LDX_PLAN},
+      {.name = "--tree", .flag = &o->tree, .mode = LDX_PLAN},
+      {.name = "--explain", .value = &o->explain, .otherwise = "", .mode = LDX_PLAN},
+      {.name = "--check", .value = &o->check, .mode = LDX_PLAN},
+      {.name = "--json", .flag = &o->json},
+      {.name = "--record", .value = &o->record},
+      {.name = "--frozen", .value = &o->frozen},
+      {.name = "--sbom", .value = &o->sbom},
       {.name = "--inhibit-cache", .flag = &s->inhibit_cache},
       {.name = "--library-path", .value = &path},
       {.name = "--glibc-hwcaps-prepend", .value = &s->hwcaps_prepend},
@@ -214,7 +251,11 @@ int ldx_read_arguments(struct ldx_args *a, struct ldx_options *o, struct ldx_lib
       {.name = "--followed", .flag = &o->followed},
       {.name = "--help", .flag = &help},
       {.name = "--version", .flag = &version},
+      {.name = "--tool-in-app", .words = &o->tools_in_app, .passed_on = true},
       {.name = "--tool", .words = &o->tools, .passed_on = true},
+      {.name = "--cache", .value = &o->cache, .passed_on = true},
+      {.name = "--cache-key", .value = &o->cache_key, .passed_on = true},
+      {.name = "--ctl", .flag = &o->control},
       {.name = "--policy", .words = &o->policies, .passed_on = true},
   };
   int i = 1;

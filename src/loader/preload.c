@@ -6,6 +6,7 @@
 #include "base/print.h"
 #include "base/sys.h"
 #include "base/text.h"
+#include "loader/tools.h"
 
 #define PRELOAD_FILE "/etc/ld.so.preload"
 
@@ -91,12 +92,35 @@ static bool read_file(struct ldx_load *l, struct ldx_object_list *out) {
   return ok;
 }
 
+static bool load_policys(struct ldx_load *l, struct ldx_object_list *out) {
+  const ldx_policy_texts *t = ldx_self.policy ? &ldx_self.policy->preload : NULL;
+  bool ok = true;
+  for (uint32_t i = 0; ok && t && i < t->count; i++)
+    ok = load_one(l, t->at[i].text, t->at[i].where, out);
+  return ok;
+}
+
+/* Tools of the program's namespace: they stand in front of all. */
+static bool load_tools(struct ldx_load *l, struct ldx_object_list *out) {
+  for (struct ldx_tool_wish *w = ldx_self.in_app; w; w = w->next) {
+    l->of_tool = true;
+    w->object = ldx_load_object(l, w->path, NULL, 0);
+    l->of_tool = false;
+    if (!w->object)
+      return false;
+    w->object->of_tool = true;
+    if (w->object != l->root && !ldx_list_has(out, w->object) && !ldx_list_add(&ldx_self.heap, out, w->object))
+      return ldx_fail(l->diag, LDX_DIAG_LOAD, 12 /* ENOMEM */, w->path, "cannot load tool");
+  }
+  return true;
+}
+
 /* Names without a slash are searched for under AT_SECURE in trusted folders only, and must be marked for it. */
 bool ldx_load_preloads(struct ldx_load *l, struct ldx_object_list *out) {
   const struct ldx_options *o = &ldx_self.options;
   l->find_mode = LDX_FIND_PRELOAD;
-  bool ok = (!o->preload_env || load_list(l, o->preload_env, &from_environment, out)) &&
-            (!o->preload_option || load_list(l, o->preload_option, &from_option, out)) &&
+  bool ok = load_tools(l, out) && (!o->preload_env || load_list(l, o->preload_env, &from_environment, out)) &&
+            (!o->preload_option || load_list(l, o->preload_option, &from_option, out)) && load_policys(l, out) &&
             (ldx_self.musl.active || io_access(&ldx_self.io, PRELOAD_FILE, 4 /* R_OK */) || read_file(l, out));
   l->find_mode = LDX_FIND_PLAIN;
   return ok;

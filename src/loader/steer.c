@@ -24,7 +24,7 @@ struct question {
 };
 
 uint32_t ldx_origin_of(const struct ldx_load *l) {
-  if (l->ns->of_tool)
+  if (l->ns->of_tool || l->of_tool)
     return LDX_FROM_TOOL;
   if (l->find_mode == LDX_FIND_PRELOAD)
     return LDX_FROM_PRELOAD;
@@ -109,12 +109,12 @@ static enum ldx_verdict deny(struct question *q, const struct ldx_tool *t, const
 
 /* A change on top of another tool's: what the policy says about that. */
 static enum ldx_verdict settle_conflict(struct question *q, const struct ldx_tool *t, const char *to) {
-  switch (ldx_self.hooks.on_conflict) {
+  switch (ldx_self.options.strict ? LDX_CONFLICT_ERROR : ldx_self.hooks.on_conflict) {
   case LDX_CONFLICT_FIRST:
     note_conflict(q, t, to, "the first tool's word counts");
     return LDX_PASS;
   case LDX_CONFLICT_ERROR:
-    note_conflict(q, t, to, "an error by the policy");
+    note_conflict(q, t, to, ldx_self.options.strict ? "an error by --strict" : "an error by the policy");
     ldx_fail(q->diag, LDX_DIAG_LOAD, 0, q->request.name, "tools %s and %s both change the %s", q->by->name, t->name,
              q->what);
     return LDX_DENY;
@@ -453,10 +453,14 @@ void ldx_guide_searches(void) {
 int ldx_steer(ldx_tool *tool, const struct ldx_steering *steering, void *ctx) {
   if (!tool || (steering && steering->size < offsetof(struct ldx_steering, paths)))
     return -EINVAL;
+  ldx_rlock_enter(&ldx_self.lock); /* searches are guided from now on */
   ldx_rlock_enter(&ldx_self.hooks.lock);
   tool->steering_ctx = ctx;
   __atomic_store_n(&tool->steering, steering, __ATOMIC_RELEASE);
   ldx_hooks_refresh(&ldx_self.hooks);
   ldx_rlock_leave(&ldx_self.hooks.lock);
+  if (ldx_self.hooks.steered)
+    ldx_guide_searches();
+  ldx_rlock_leave(&ldx_self.lock);
   return 0;
 }

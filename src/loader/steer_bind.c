@@ -2,6 +2,7 @@
 
 #include "arch/x86_64/reloc.h"
 #include "loader/guard.h"
+#include "loader/journal.h"
 #include "loader/steer.h"
 
 static bool is_indirect(const struct ldx_binding *b) {
@@ -38,10 +39,12 @@ static bool offers_bind(const struct ldx_tool *t) {
   return s && offsetof(struct ldx_steering, bind) + sizeof s->bind <= s->size && s->bind;
 }
 
+static bool is_tools(const struct ldx_object *o) { return o->of_tool || (o->ns && o->ns->of_tool); }
+
 /* Each tool sees what the one before made of it. What a tool itself refers to is not steered. */
 static uintptr_t steer(struct ldx_rebinding *b) {
   const struct ldx_tool_order *tools = __atomic_load_n(&ldx_self.hooks.order, __ATOMIC_ACQUIRE);
-  for (uint32_t i = 0; tools && !(b->from->ns && b->from->ns->of_tool) && i < tools->count; i++) {
+  for (uint32_t i = 0; tools && !is_tools(b->from) && i < tools->count; i++) {
     struct asking a = {.tool = tools->at[i], .b = b, .value = b->request.value};
     if (!offers_bind(a.tool))
       continue;
@@ -49,8 +52,11 @@ static uintptr_t steer(struct ldx_rebinding *b) {
     struct ldx_guarded *g = ldx_guard_begin();
     bool said = ldx_guard_call(g, a.tool, "its steering of a ", "binding", ask, &a);
     ldx_guard_end(g);
-    if (said && a.verdict == LDX_CHANGED)
+    if (said && a.verdict == LDX_CHANGED) {
       b->request.value = a.value;
+      ldx_journal_step(&(struct ldx_step){
+          .kind = LDX_STEP_REWRITE, .what = LDX_STEP_BINDING, .author = a.tool->name, .why = a.answer.why});
+    }
     if (said && a.verdict == LDX_STOP)
       break;
   }

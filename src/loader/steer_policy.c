@@ -449,6 +449,9 @@ bool ldx_start_policy(void) {
   h->on_conflict = p->order.on_conflict;
   h->edges = (const struct ldx_tool_edge *)p->order.edges.at; /* the same three texts */
   h->edge_count = p->order.edges.count;
+  h->removed = (const struct ldx_tool_edge *)p->order.remove.at;
+  h->removed_count = p->order.remove.count;
+  ldx_self.options.strict |= p->security.strict == LDX_SWITCH_ON;
   set_search(p);
   struct ldx_tool *t = ldx_new(sizeof *t);
   struct rules *rules = ldx_new(sizeof *rules);

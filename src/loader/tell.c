@@ -158,7 +158,7 @@ static void replay(struct ldx_subscription *s) {
 
 int ldx_subscribe(struct ldx_tool *tool, uint64_t types, ldx_event_fn *fn, void *ctx, uint32_t flags) {
   struct ldx_hooks *h = &ldx_self.hooks;
-  types &= LDX_EV_ALL;
+  types &= tool && tool->only ? tool->only : LDX_EV_ALL;
   if (!tool || !fn || !types || flags & ~(uint32_t)LDX_SUBSCRIBE_REPLAY)
     return -EINVAL;
   if (tool->state == LDX_TOOL_DISABLED)

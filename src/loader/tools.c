@@ -7,30 +7,37 @@
 #include "base/text.h"
 #include "loader/audit.h"
 #include "loader/dl.h"
+#include "loader/guard.h"
 #include "loader/musl.h"
 #include "loader/options.h"
 #include "loader/steer.h"
 #include "loader/tell.h"
+#include "loader/unload.h"
 #include "namespace/names.h"
 
-enum { MAX_ARGS = 64 };
-
 /* "PATH,ARG,ARG": one block, whose pieces end with a zero. */
-struct spec {
-  char *text;
-  int argc;
-  const char *argv[MAX_ARGS + 1];
-};
-
-static bool read_spec(struct spec *s, const char *text, size_t n) {
-  s->argc = 0;
-  s->text = ldx_strndup(&ldx_self.heap, text, n);
-  for (char *p = s->text ? strchr(s->text, ',') : NULL; p && s->argc < MAX_ARGS; p = strchr(p, ',')) {
+static struct ldx_tool_wish *read_wish(const char *text, size_t n) {
+  struct ldx_tool_wish *w = ldx_new(sizeof *w);
+  char *path = ldx_strndup(&ldx_self.heap, text, n);
+  if (!w || !path)
+    return NULL;
+  w->path = path;
+  for (char *p = strchr(path, ','); p && w->argc < LDX_TOOL_ARGS; p = strchr(p, ',')) {
     *p++ = '\0';
-    s->argv[s->argc++] = p;
+    w->argv[w->argc++] = p;
   }
-  s->argv[s->argc] = NULL;
-  return s->text;
+  return w;
+}
+
+static struct ldx_tool_wish *policys_wish(const struct ldx_policy_tool *p) {
+  struct ldx_tool_wish *w = ldx_new(sizeof *w);
+  if (!w)
+    return NULL;
+  w->path = p->path;
+  w->policy = p;
+  for (uint32_t i = 0; i < p->args.count && w->argc < LDX_TOOL_ARGS; i++)
+    w->argv[w->argc++] = p->args.at[i].text;
+  return w;
 }
 
 /* The program may name ldx as its loader, and still be started by `ldx PROGRAM`. */
@@ -48,7 +55,8 @@ void ldx_prepare_early(struct ldx_load *program) {
   if (ldx_self.prepared)
     return;
   if (ldx_self.musl.active)
-    ldx_die_text("%s: tools of their own namespace cannot be used with musl", ldx_self.program_name);
+    ldx_die_text("%s: a program of musl has no room for tools of another namespace; try --tool-in-app",
+                 ldx_self.program_name);
   ldx_self.guest_interp = interp_of_libc();
   l.root = ldx_load_object(&l, ldx_self.guest_interp, NULL, 0);
   if (!l.root || !ldx_run_load(&l, ldx_discover_root))
@@ -86,84 +94,226 @@ static bool check_abi(const struct ldx_tool *t, struct ldx_diag *d) {
                   (unsigned)LDX_TOOL_ABI);
 }
 
+struct entry {
+  ldx_tool_entry *function;
+  struct ldx_tool *tool;
+  struct ldx_tool_args args;
+  int status;
+};
+
+static void call_entry(void *arg) {
+  struct entry *e = arg;
+  e->status = e->function(e->tool, &e->args, &e->tool->desc);
+}
+
 /* Calls the tool's entry. */
-static bool introduce(struct ldx_tool *t, const struct spec *s, bool late, struct ldx_diag *d) {
-  uintptr_t entry = ldx_address_of(t->object, "ldx_tool_main");
-  if (!entry)
+static bool introduce(struct ldx_tool *t, const struct ldx_tool_wish *w, bool late, struct ldx_diag *d) {
+  struct entry e = {.function = (ldx_tool_entry *)ldx_address_of(t->object, "ldx_tool_main"),
+                    .tool = t,
+                    .args = {.size = sizeof e.args,
+                             .argc = w->argc,
+                             .argv = w->argv,
+                             .path = t->path,
+                             .program = ldx_self.program_path,
+                             .late = late}};
+  if (!e.function)
     return ldx_fail(d, LDX_DIAG_LOAD, 0, t->path, "is no tool: it has no function ldx_tool_main");
-  const struct ldx_tool_args args = {.size = sizeof args,
-                                     .argc = s->argc,
-                                     .argv = s->argv,
-                                     .path = t->path,
-                                     .program = ldx_self.program_path,
-                                     .late = late};
   t->desc = (struct ldx_tool_desc){.size = sizeof t->desc, .abi = LDX_TOOL_ABI};
-  int status = ((ldx_tool_entry *)entry)(t, &args, &t->desc);
+  struct ldx_guarded *g = ldx_guard_begin();
+  bool returned = ldx_guard_call(g, t, "ldx_tool_main", "", call_entry, &e);
+  ldx_guard_end(g);
+  if (!returned)
+    return ldx_fail(d, LDX_DIAG_LOAD, 0, t->path, "tool cannot be started");
   if (t->desc.name && *t->desc.name)
     t->name = t->desc.name;
-  if (status)
-    return ldx_fail(d, LDX_DIAG_LOAD, 0, t->path, "tool declines (%d)", status);
+  if (e.status)
+    return ldx_fail(d, LDX_DIAG_LOAD, 0, t->path, "tool declines (%d)", e.status);
   return check_abi(t, d);
 }
 
-static struct ldx_tool *new_tool(const char *path, struct ldx_object *o) {
+/* What a tool says of itself, and what the policy adds. */
+static const char *const *both(const char *const *own, const ldx_policy_texts *more) {
+  size_t n = 0, k = 0;
+  while (own && own[n])
+    n++;
+  const char **all = more->count ? ldx_new((n + more->count + 1) * sizeof *all) : NULL;
+  for (; all && k < n; k++)
+    all[k] = own[k];
+  for (uint32_t i = 0; all && i < more->count; i++)
+    all[k++] = more->at[i].text;
+  return all ? all : own;
+}
+
+static uint64_t types_named(const ldx_policy_texts *names) {
+  uint64_t types = 0;
+  for (uint32_t type = 1; type < LDX_EV_TYPES; type++)
+    for (uint32_t i = 0; i < names->count; i++)
+      if (ldx_event_name(type) && ldx_policy_match(names->at[i].text, ldx_event_name(type), NULL))
+        types |= LDX_EV_BIT(type);
+  return types;
+}
+
+/* Before the tool's entry: what it may do there. */
+static void limit(struct ldx_tool *t, const struct ldx_policy_tool *p) {
+  t->on_fault = p->on_fault ? p->on_fault : t->on_fault;
+  t->watchdog = p->watchdog_ms > 0 ? (uint64_t)p->watchdog_ms * 1000000 : t->watchdog;
+  t->only = p->events.count ? types_named(&p->events) : 0;
+}
+
+static void place(struct ldx_tool *t, const struct ldx_policy_tool *p) {
+  t->name = p->name ? p->name : t->name;
+  t->desc.before = both(t->desc.before, &p->before);
+  t->desc.after = both(t->desc.after, &p->after);
+  t->desc.priority = p->priority ? (int32_t)p->priority : t->desc.priority;
+}
+
+static struct ldx_tool *new_tool(const struct ldx_tool_wish *w) {
   struct ldx_tool *t = ldx_new(sizeof *t);
   if (!t)
     return NULL;
   t->id = __atomic_add_fetch(&ldx_self.hooks.last_id, 1, __ATOMIC_RELAXED);
-  t->path = path;
-  t->name = name_of_file(path);
-  t->object = o;
+  t->path = w->path;
+  t->name = name_of_file(w->path);
+  t->object = w->object;
   t->on_fault = LDX_FAULT_DISABLE;
-  t->rank = __atomic_fetch_add(&ldx_self.hooks.registered, 1, __ATOMIC_ACQ_REL);
+  t->rank = ldx_self.hooks.registered++;
+  if (w->policy)
+    limit(t, w->policy);
   return t->name ? t : NULL;
 }
 
-/* True also when a tool that is optional is left out: a line says so. */
-static bool add(struct ldx_object *o, const struct spec *s, bool late, struct ldx_diag *d) {
-  struct ldx_tool *t = new_tool(s->text, o);
-  if (!t)
-    return ldx_fail(d, LDX_DIAG_LOAD, ENOMEM, s->text, "cannot load tool");
-  if (introduce(t, s, late, d) && ldx_hooks_add_tool(&ldx_self.hooks, t, d))
-    return true;
+static void tell_ready(const struct ldx_tool *t) {
+  if (!ldx_wants(LDX_EV_TOOL))
+    return;
+  struct ldx_event e = ldx_event_about(LDX_EV_TOOL, t->object);
+  e.u.tool.name = ldx_keep_text(t->name);
+  e.u.tool.text = ldx_keep_text(t->path);
+  ldx_tell(&e);
+}
+
+/* All that it has asked for is gone; in a namespace of its own, its code too. */
+static void take_out(struct ldx_tool *t) {
+  struct ldx_diag ignored = {.heap = &ldx_self.heap};
   ldx_hooks_disable(&ldx_self.hooks, t);
-  if (!(t->desc.flags & LDX_TOOL_OPTIONAL))
+  ldx_rlock_enter(&ldx_self.lock);
+  if (t->object->ns != &ldx_self.base)
+    ldx_close_object(t->object, &ignored);
+  ldx_rlock_leave(&ldx_self.lock);
+  ldx_diag_clear(&ignored);
+}
+
+static void queue(struct ldx_tool_wish *w) {
+  struct ldx_tool_wish **end = &ldx_self.in_app;
+  while (*end)
+    end = &(*end)->next;
+  *end = w;
+}
+
+/* A tool has said that it wants to live with the program. */
+static bool move(struct ldx_tool *t, struct ldx_tool_wish *w, bool late, struct ldx_diag *d) {
+  take_out(t);
+  w->object = NULL;
+  if (late)
+    return (w->object = ldx_open_in_program(w->path, d)) && ldx_add_tool(w, true, d);
+  queue(w);
+  return true;
+}
+
+/* True also when a tool that is optional is left out: a line says so. */
+bool ldx_add_tool(struct ldx_tool_wish *w, bool late, struct ldx_diag *d) {
+  struct ldx_tool *t = new_tool(w);
+  if (!t)
+    return ldx_fail(d, LDX_DIAG_LOAD, ENOMEM, w->path, "cannot load tool");
+  bool ok = introduce(t, w, late, d);
+  if (ok && (t->desc.flags & LDX_TOOL_IN_APP) && t->object->ns != &ldx_self.base)
+    return move(t, w, late, d);
+  if (ok && w->policy)
+    place(t, w->policy);
+  if (ok && ldx_hooks_add_tool(&ldx_self.hooks, t, d)) {
+    tell_ready(t);
+    return true;
+  }
+  bool optional = t->desc.flags & LDX_TOOL_OPTIONAL;
+  take_out(t);
+  if (!optional)
     return false;
   ldx_print_error(d);
   ldx_diag_clear(d);
   return true;
 }
 
-static bool start_one(const char *text, size_t n, bool late, struct ldx_diag *d) {
-  struct spec s;
-  if (!read_spec(&s, text, n))
-    return ldx_fail(d, LDX_DIAG_LOAD, ENOMEM, text, "cannot load tool");
-  struct ldx_object *o = ldx_open_isolated(s.text, d);
-  return o && add(o, &s, late, d);
+void ldx_start_in_app(struct ldx_tool_wish *w) {
+  struct ldx_diag d = {.heap = &ldx_self.heap};
+  if (!ldx_add_tool(w, false, &d))
+    ldx_die(&d);
 }
 
-static void must_start(const char *text, size_t n, struct ldx_diag *d) {
-  if (n && !start_one(text, n, false, d))
-    ldx_die(d);
+static bool start_isolated(struct ldx_tool_wish *w, bool late, struct ldx_diag *d) {
+  if (!w)
+    return ldx_fail(d, LDX_DIAG_LOAD, ENOMEM, "", "cannot load tool");
+  w->object = ldx_open_isolated(w->path, d);
+  return w->object && ldx_add_tool(w, late, d);
+}
+
+static void must_start(struct ldx_tool_wish *w) {
+  struct ldx_diag d = {.heap = &ldx_self.heap};
+  if (!start_isolated(w, false, &d))
+    ldx_die(&d);
+}
+
+static void must_queue(struct ldx_tool_wish *w) {
+  if (!w)
+    ldx_die_text("%s: cannot allocate memory", ldx_self.program_name);
+  queue(w);
+}
+
+/* The tools of a variable (a:b:c), then those of an option. */
+static void each_wish(const char *list, const struct ldx_words *words, void (*take)(struct ldx_tool_wish *)) {
+  for (const char *p = list; p && *p; p += *p == ':') {
+    size_t n = ldx_until(p, ":");
+    if (n)
+      take(read_wish(p, n));
+    p += n;
+  }
+  for (size_t i = 0; i < words->count; i++)
+    take(read_wish(words->at[i], strlen(words->at[i])));
+}
+
+static bool isolated_wanted(void) {
+  const struct ldx_options *o = &ldx_self.options;
+  const struct ldx_policy *p = ldx_self.policy;
+  for (uint32_t i = 0; p && i < p->tools.count; i++)
+    if (p->tools.at[i].in_app != LDX_SWITCH_ON)
+      return true;
+  return o->tools.count || (o->tools_env && *o->tools_env) || ldx_audit_wanted(ldx_self.base.program);
 }
 
 bool ldx_tools_wanted(void) {
+  if (ldx_self.options.check) /* nobody's code is run */
+    return false;
   const struct ldx_options *o = &ldx_self.options;
-  return o->tools.count || (o->tools_env && *o->tools_env) || (ldx_self.policy && ldx_self.policy->tools.count) ||
-         ldx_audit_wanted(ldx_self.base.program);
+  return o->tools_in_app.count || (o->tools_in_app_env && *o->tools_in_app_env) ||
+         (ldx_self.policy && ldx_self.policy->tools.count) || isolated_wanted();
+}
+
+static void start_policys(const struct ldx_policy *p) {
+  for (uint32_t i = 0; p && i < p->tools.count; i++) {
+    struct ldx_tool_wish *w = policys_wish(&p->tools.at[i]);
+    if (p->tools.at[i].in_app == LDX_SWITCH_ON)
+      must_queue(w);
+    else
+      must_start(w);
+  }
 }
 
 void ldx_start_tools(struct ldx_load *program) {
   struct ldx_diag d = {.heap = &ldx_self.heap};
   const struct ldx_options *o = &ldx_self.options;
-  ldx_prepare_early(program);
-  for (const char *p = o->tools_env; p && *p; p += *p == ':') {
-    size_t n = ldx_until(p, ":");
-    must_start(p, n, &d);
-    p += n;
-  }
-  for (size_t i = 0; i < o->tools.count; i++)
-    must_start(o->tools.at[i], strlen(o->tools.at[i]), &d);
+  if (isolated_wanted())
+    ldx_prepare_early(program);
+  each_wish(o->tools_in_app_env, &o->tools_in_app, must_queue);
+  each_wish(o->tools_env, &o->tools, must_start);
+  start_policys(ldx_self.policy);
   ldx_audit_start(program);
   if (!ldx_hooks_sort(&ldx_self.hooks, &d))
     ldx_die(&d);
@@ -181,7 +331,7 @@ void ldx_greet_tools(struct ldx_thread *self) {
 }
 
 bool ldx_load_tool(const char *path_and_args, bool late, struct ldx_diag *d) {
-  return start_one(path_and_args, strlen(path_and_args), late, d);
+  return start_isolated(read_wish(path_and_args, strlen(path_and_args)), late, d);
 }
 
 int ldx_tool_load(const char *path_and_args) {

@@ -16,7 +16,8 @@
 
 struct ldx_object;
 struct ldx_namespace;
-struct ldx_search_dirs; /* search/ */
+struct ldx_search_dirs;      /* search/ */
+struct ldx_policy_namespace; /* hooks/ */
 struct ldx_audit_object; /* loader/ */
 
 /* The debugger's view of an object (gABI-era SVR4 interface): exposed to gdb, libthread_db, every guest
@@ -93,6 +94,7 @@ struct ldx_object {
   uint32_t name_entries;   /* of it in the namespace's table (names.h) */
   const char *soname;
   uint64_t id;        /* never used twice */
+  const struct ldx_identity *identity; /* what the file was: record.h; NULL: not noted */
   const char *reason; /* why this file: kept text, when somebody wants to know; NULL: not noted */
   char *origin;       /* folder of the file; NULL until asked for, "" when unknown */
   dev_t dev;
@@ -167,6 +169,7 @@ struct ldx_namespace {
   uint32_t count;
   bool isolated; /* has a libc of its own */
   bool of_tool;  /* a tool's */
+  const struct ldx_policy_namespace *rule; /* what the policy says of it; NULL: nothing */
   struct ldx_r_debug *debug;
   struct ldx_scope_slot global;
   struct ldx_object *program; /* owner of the global scope */
