@@ -102,6 +102,8 @@ struct ldx_options {
   struct ldx_words tools;
   bool control;          /* a control thread from the start */
   const char *tools_env; /* LDX_TOOLS */
+  const char *cache;     /* --cache, LDX_CACHE: files and folders, "auto" among them */
+  const char *cache_key; /* --cache-key */
 >>>>>>> theirs
   const char *cache;     /* --cache, LDX_CACHE: files and folders, "auto" among them */
   const char *cache_key; /* --cache-key */

@@ -196,6 +196,7 @@ static void find_symbols(const struct ldx_load *l) {
 _Noreturn void ldx_list_objects(struct ldx_load *l) {
   const struct ldx_options *options = &ldx_self.options;
   const struct ldx_object_list order = link_order(l);
+  ldx_search_settle(&ldx_self.search);
   if (options->debug & LDX_DEBUG_UNUSED)
     list_unused(l, &order);
   print_objects(l, &order);

@@ -13,6 +13,7 @@
 #include "loader/control.h"
 #include "loader/error.h"
 #include "loader/guest.h"
+#include "loader/launch_cache.h"
 #include "loader/load.h"
 #include "loader/musl.h"
 #include "loader/audit.h"
@@ -367,6 +368,7 @@ static void load_program(struct ldx_load *l) {
   ldx_read_policy(l->root);
   if (ldx_self.policy && !ldx_start_policy())
     must(NULL);
+  ldx_launch_cache_begin();
   if (ldx_tools_wanted())
     ldx_start_tools(l);
   if (ldx_audited())

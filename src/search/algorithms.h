@@ -5,8 +5,8 @@
 #include "search/dirs.h"
 #include "search/finding.h"
 
-/* What a cache or a record knows. */
-enum verdict ldx_search_known(struct finding *f);
+/* What a record or a cache knows; *nowhere: that there is no such library. */
+enum verdict ldx_search_known(struct finding *f, bool *nowhere);
 /* By the algorithm in force. */
 enum verdict ldx_search_algorithm(struct finding *f);
 

@@ -22,6 +22,8 @@ struct ldx_library_file {
   const char *owner;
   char *asked;      /* the path before tools changed it (heap), or NULL */
   bool from_memory; /* a tool's bytes: fd is a file in memory */
+  bool has_stat;
+  struct stat stat; /* when has_stat */
   size_t head_size;
   _Alignas(8) unsigned char head[LDX_HEAD_SIZE];
 };
