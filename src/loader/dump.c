@@ -178,8 +178,8 @@ static int dump_namespace(void *arg, const struct ldx_namespace_info *i) {
 }
 
 static void dump_flags(struct writer *w, uint32_t flags) {
-  static const char *const names[] = {"program",  "loader", "vdso", "proxy",      "global",
-                                      "nodelete", "ready",  "tool", "from_memory"};
+  static const char names[][12] = {"program",  "loader", "vdso", "proxy",      "global",
+                                   "nodelete", "ready",  "tool", "from_memory"};
   open_list(w, "flags");
   for (size_t i = 0; i < LDX_COUNT(names); i++)
     if (flags >> i & 1) {
@@ -379,42 +379,64 @@ static void dump_io(struct writer *w, const struct ldx_event *e) {
   signed_member(w, "error", e->u.io.error);
 }
 
-typedef void dump_function(struct writer *w, const struct ldx_event *e);
-static dump_function *const dumps[LDX_EV_TYPES] = {
-    [LDX_EV_START] = dump_library,
-    [LDX_EV_LOAD_BEGIN] = dump_load,
-    [LDX_EV_LOAD_END] = dump_load,
-    [LDX_EV_SEARCH] = dump_library,
-    [LDX_EV_FOUND] = dump_library,
-    [LDX_EV_DENIED] = dump_library,
-    [LDX_EV_REWRITTEN] = dump_library,
-    [LDX_EV_MAPPED] = dump_library,
-    [LDX_EV_BIND] = dump_binding,
-    [LDX_EV_IFUNC] = dump_binding,
-    [LDX_EV_UNLOADED] = dump_library,
-    [LDX_EV_DLOPEN] = dump_call,
-    [LDX_EV_DLOPENED] = dump_call,
-    [LDX_EV_DLSYM] = dump_binding,
-    [LDX_EV_THREAD_START] = dump_thread_event,
-    [LDX_EV_THREAD_EXIT] = dump_thread_event,
-    [LDX_EV_TLS_MODULE] = dump_tls_event,
-    [LDX_EV_TLS_MODULE_GONE] = dump_tls_event,
-    [LDX_EV_TLS_BLOCK] = dump_tls_event,
-    [LDX_EV_TLS_BLOCK_GONE] = dump_tls_event,
-    [LDX_EV_FORK] = dump_process,
-    [LDX_EV_VFORK] = dump_process,
-    [LDX_EV_CLONE] = dump_process,
-    [LDX_EV_SPAWN] = dump_process,
-    [LDX_EV_CHILD] = dump_process,
-    [LDX_EV_EXEC] = dump_process,
-    [LDX_EV_ALLOC] = dump_memory,
-    [LDX_EV_REALLOC] = dump_memory,
-    [LDX_EV_FREE] = dump_memory,
-    [LDX_EV_TOOL] = dump_tool_event,
-    [LDX_EV_TOOL_CONFLICT] = dump_tool_event,
-    [LDX_EV_TOOL_FAULT] = dump_tool_event,
-    [LDX_EV_IO] = dump_io,
-};
+/* What the type tells beyond what all tell. */
+static void dump_details(struct writer *w, const struct ldx_event *e) {
+  switch (e->type) {
+  case LDX_EV_START:
+  case LDX_EV_SEARCH:
+  case LDX_EV_FOUND:
+  case LDX_EV_DENIED:
+  case LDX_EV_REWRITTEN:
+  case LDX_EV_MAPPED:
+  case LDX_EV_UNLOADED:
+    dump_library(w, e);
+    break;
+  case LDX_EV_LOAD_BEGIN:
+  case LDX_EV_LOAD_END:
+    dump_load(w, e);
+    break;
+  case LDX_EV_BIND:
+  case LDX_EV_IFUNC:
+  case LDX_EV_DLSYM:
+    dump_binding(w, e);
+    break;
+  case LDX_EV_DLOPEN:
+  case LDX_EV_DLOPENED:
+    dump_call(w, e);
+    break;
+  case LDX_EV_THREAD_START:
+  case LDX_EV_THREAD_EXIT:
+    dump_thread_event(w, e);
+    break;
+  case LDX_EV_TLS_MODULE:
+  case LDX_EV_TLS_MODULE_GONE:
+  case LDX_EV_TLS_BLOCK:
+  case LDX_EV_TLS_BLOCK_GONE:
+    dump_tls_event(w, e);
+    break;
+  case LDX_EV_FORK:
+  case LDX_EV_VFORK:
+  case LDX_EV_CLONE:
+  case LDX_EV_SPAWN:
+  case LDX_EV_CHILD:
+  case LDX_EV_EXEC:
+    dump_process(w, e);
+    break;
+  case LDX_EV_ALLOC:
+  case LDX_EV_REALLOC:
+  case LDX_EV_FREE:
+    dump_memory(w, e);
+    break;
+  case LDX_EV_TOOL:
+  case LDX_EV_TOOL_CONFLICT:
+  case LDX_EV_TOOL_FAULT:
+    dump_tool_event(w, e);
+    break;
+  case LDX_EV_IO:
+    dump_io(w, e);
+    break;
+  }
+}
 
 static void dump_event(void *ctx, const struct ldx_event *e) {
   struct writer *w = ctx;
@@ -429,8 +451,7 @@ static void dump_event(void *ctx, const struct ldx_event *e) {
   id_member(w, "object", e->object);
   id_member(w, "other", e->other);
   address_member(w, "addr", (uintptr_t)e->addr);
-  if (e->type < LDX_EV_TYPES && dumps[e->type])
-    dumps[e->type](w, e);
+  dump_details(w, e);
   put_text(w, "}\n");
 }
 

@@ -47,8 +47,9 @@
 enum wrapped { C_FUNCTIONS(PLACE) NEW_FUNCTIONS(PLACE) DELETE_FUNCTIONS(PLACE) COUNT };
 _Static_assert((int)COUNT == (int)LDX_MEMORY_WRAPPERS, "one wrapper a name");
 
+/* Tables without pointers: they would be relocated at every start. */
 #define NAME(place, wrapper, symbol) [place] = symbol,
-static const char *const names[COUNT] = {C_FUNCTIONS(NAME) NEW_FUNCTIONS(NAME) DELETE_FUNCTIONS(NAME)};
+static const char names[COUNT][36] = {C_FUNCTIONS(NAME) NEW_FUNCTIONS(NAME) DELETE_FUNCTIONS(NAME)};
 
 #define REAL(place, result, ...) ((result(*)(__VA_ARGS__))ldx_self.watches.memory[place])
 
@@ -245,9 +246,18 @@ DELETE_FUNCTIONS(DELETE)
 
 /* --- binding --------------------------------------------------------------------------------------------- */
 
-#define FUNCTION(place, wrapper, symbol) [place] = wrapper,
-static const void *const functions[COUNT] = {C_FUNCTIONS(FUNCTION) NEW_FUNCTIONS(FUNCTION)
-                                                 DELETE_FUNCTIONS(FUNCTION)};
+#define FUNCTION(place, wrapper, symbol)                                                                             \
+  case place:                                                                                                        \
+    return (uintptr_t)wrapper;
+static uintptr_t wrapper_of(enum wrapped which) {
+  switch (which) {
+    C_FUNCTIONS(FUNCTION)
+    NEW_FUNCTIONS(FUNCTION)
+    DELETE_FUNCTIONS(FUNCTION)
+  default:
+    return 0;
+  }
+}
 
 /* The first definition of a name is the program's: another one (of a library that has its own malloc for itself) is
  * not wrapped. */
@@ -257,13 +267,13 @@ uintptr_t ldx_memory_wrapper(const struct ldx_object *from, const struct ldx_obj
       (from && (from->overridden || from->ns != &ldx_self.base)))
     return 0;
   const char *name = elf_symbol_name(&definer->dyn.sym, sym);
-  for (int i = 0; i < COUNT; i++) {
+  for (enum wrapped i = 0; i < COUNT; i++) {
     if (strcmp(names[i], name))
       continue;
     uintptr_t known = 0;
     bool first = __atomic_compare_exchange_n(&ldx_self.watches.memory[i], &known, real, false, __ATOMIC_ACQ_REL,
                                              __ATOMIC_ACQUIRE);
-    return first || known == real ? (uintptr_t)functions[i] : 0;
+    return first || known == real ? wrapper_of(i) : 0;
   }
   return 0;
 }
