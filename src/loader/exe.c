@@ -317,14 +317,20 @@ static const struct {
     [VFORK] = {"vfork", w_vfork},
 };
 
-#define LETTERS(a, b) (1ull << (((a)*7 + (b)) % 64))
-/* The first two letters of all names in the table: few others of libc's begin like these. */
+#define LETTERS(a, b, c) (1ull << (((a)*25u + (b)*5u + (c)) % 64))
+/* The first three letters of the names in the table, behind underscores: few others of libc's begin like these. */
 static bool may_be_wrapped(const char *name) {
-  static const uint64_t known = LETTERS('r', 'e') | LETTERS('_', '_') | LETTERS('c', 'a') | LETTERS('o', 'p') |
-                                LETTERS('f', 'o') | LETTERS('s', 't') | LETTERS('f', 's') | LETTERS('a', 'c') |
-                                LETTERS('e', 'x') | LETTERS('p', 'o') | LETTERS('l', 's') | LETTERS('c', 'l') |
-                                LETTERS('v', 'f');
-  return name[0] && (known & LETTERS((unsigned char)name[0], (unsigned char)name[1]));
+  static const uint64_t plain = LETTERS('r', 'e', 'a') | LETTERS('c', 'a', 'n') | LETTERS('o', 'p', 'e') |
+                                LETTERS('f', 'o', 'p') | LETTERS('s', 't', 'a') | LETTERS('f', 's', 't') |
+                                LETTERS('a', 'c', 'c') | LETTERS('e', 'x', 'e') | LETTERS('p', 'o', 's') |
+                                LETTERS('l', 's', 't') | LETTERS('r', 'e', 'w') | LETTERS('c', 'l', 'o') |
+                                LETTERS('v', 'f', 'o');
+  static const uint64_t reserved =
+      LETTERS('r', 'e', 'a') | LETTERS('x', 's', 't') | LETTERS('f', 'x', 's') | LETTERS('l', 'x', 's');
+  const unsigned char *p = (const unsigned char *)name;
+  bool is_reserved = p[0] == '_' && p[1] == '_';
+  p += is_reserved ? 2 : 0;
+  return p[0] && p[1] && ((is_reserved ? reserved : plain) & LETTERS(p[0], p[1], p[2]));
 }
 
 uintptr_t ldx_exe_wrapper(const char *name, uintptr_t real) {

@@ -6,6 +6,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "loader/context.h"
+
 struct stat;
 
 /* A function or table for programs and tools, by its name; 0: none. */
@@ -13,7 +15,9 @@ uintptr_t ldx_io_function(const char *name);
 
 /* io_program.c: the program's own calls. All return a negative errno value on failure. */
 /* Whether some provider wants them: to be asked when a reference to such a function is bound. */
-bool ldx_io_wraps_program(void);
+static inline bool ldx_io_wraps_program(void) {
+  return __atomic_load_n(&ldx_self.io.program_layers, __ATOMIC_RELAXED);
+}
 /* Whether this call of the calling thread is a provider's. */
 bool ldx_program_wants(const char *path);
 bool ldx_program_wants_folder(const char *path);

@@ -8,7 +8,6 @@
 #include "loader/io.h"
 #include "loader/load.h"
 
-bool ldx_io_wraps_program(void) { return __atomic_load_n(&ldx_self.io.program_layers, __ATOMIC_RELAXED); }
 
 /* > 0: all calls of this thread; < 0: none. */
 static int32_t wish(void) {

@@ -57,11 +57,24 @@ static void note(struct ldx_auxv *x, const Elf64_auxv_t *v) {
   }
 }
 
+static void note_variables(struct ldx_args *a) {
+  a->ld_count = 0;
+  a->ld_known = true;
+  for (char **e = a->envp; *e; e++)
+    if ((*e)[0] == 'L' && (*e)[1] == 'D') {
+      a->ld_known = a->ld_count < LDX_COUNT(a->ld);
+      if (!a->ld_known)
+        return;
+      a->ld[a->ld_count++] = *e;
+    }
+}
+
 void ldx_read_stack(uintptr_t *stack, struct ldx_args *a) {
   a->stack = stack;
   a->argc = (int)stack[0];
   a->argv = (char **)(stack + 1);
   a->envp = a->argv + a->argc + 1;
+  note_variables(a);
   char **e = a->envp;
   while (*e)
     e++;
@@ -94,15 +107,26 @@ static uint32_t first_four(const char *s) {
   return v;
 }
 
+static const char *value_of(const char *entry, const char *name, size_t n) {
+  return !strncmp(entry, name, n) && entry[n] == '=' ? entry + n + 1 : NULL;
+}
+
 const char *ldx_getenv(const struct ldx_args *a, const char *name) {
   size_t n = strlen(name);
-  for (char **e = a->envp; *e; e++)
-    if (n >= 4 && first_four(*e) == first_four(name) && !strncmp(*e, name, n) && (*e)[n] == '=')
-      return *e + n + 1;
-  return NULL;
+  const char *v = NULL;
+  if (a->ld_known && name[0] == 'L' && name[1] == 'D') {
+    for (uint32_t i = 0; i < a->ld_count && !v; i++)
+      v = value_of(a->ld[i], name, n);
+    return v;
+  }
+  for (char **e = a->envp; *e && !v; e++)
+    if (n >= 4 && first_four(*e) == first_four(name))
+      v = value_of(*e, name, n);
+  return v;
 }
 
 void ldx_unsetenv(struct ldx_args *a, const char *name, const char *end) {
+  a->ld_known = false;
   size_t n = strlen(name), m = strlen(end);
   char **to = a->envp;
   for (char **from = a->envp; *from; from++)

@@ -36,10 +36,6 @@ _Static_assert(EXECVEAT + 1 == LDX_PROCESS_WRAPPERS, "one wrapper a name");
 typedef char *const *strings;
 #define REAL(i, ...) ((long (*)(__VA_ARGS__))ldx_self.watches.process[i])
 
-#define PROCESS_EVENTS                                                                                               \
-  (LDX_EV_BIT(LDX_EV_FORK) | LDX_EV_BIT(LDX_EV_VFORK) | LDX_EV_BIT(LDX_EV_CLONE) | LDX_EV_BIT(LDX_EV_SPAWN) |        \
-   LDX_EV_BIT(LDX_EV_CHILD) | LDX_EV_BIT(LDX_EV_EXEC))
-
 static void tell(enum ldx_event_type type, int64_t pid, const char *path) {
   if (!ldx_wants(type))
     return;
@@ -327,8 +323,6 @@ static void prepare(void) {
 }
 
 uintptr_t ldx_process_wrapper(const char *name, uintptr_t real) {
-  if (!(ldx_self.hooks.wanted & PROCESS_EVENTS) && !ldx_self.options.follow)
-    return 0;
   for (unsigned i = 0; i < LDX_PROCESS_WRAPPERS; i++)
     if (!strcmp(wrappers[i].name, name)) {
       prepare();

@@ -5,7 +5,17 @@
 
 #include <stdint.h>
 
-/* The wrapper of libc's function `name`, which lies at `real`; 0 when it has none, or nobody wants to know. */
+#include "loader/context.h"
+
+/* Events that the wrappers tell. */
+#define LDX_PROCESS_EVENTS                                                                                           \
+  (LDX_EV_BIT(LDX_EV_FORK) | LDX_EV_BIT(LDX_EV_VFORK) | LDX_EV_BIT(LDX_EV_CLONE) | LDX_EV_BIT(LDX_EV_SPAWN) |        \
+   LDX_EV_BIT(LDX_EV_CHILD) | LDX_EV_BIT(LDX_EV_EXEC))
+
+static inline bool ldx_process_wanted(void) {
+  return (ldx_self.hooks.wanted & LDX_PROCESS_EVENTS) || ldx_self.options.follow;
+}
+/* The wrapper of libc's function `name`, which lies at `real`; 0 when it has none. Only if wanted. */
 uintptr_t ldx_process_wrapper(const char *name, uintptr_t real);
 
 /* Called by libc's fork after everything else: in the parent, in the child. */

@@ -77,9 +77,8 @@ void ldx_relocate_self(uintptr_t *stack, uintptr_t base, const Elf64_Dyn *dynami
       *where++ += base;
       continue;
     }
-    for (unsigned bit = 0; where && bit < 63; bit++)
-      if (relr[i] >> (bit + 1) & 1)
-        where[bit] += base;
+    for (uint64_t bits = where ? relr[i] >> 1 : 0; bits; bits &= bits - 1)
+      where[__builtin_ctzll(bits)] += base;
     where = where ? where + 63 : NULL;
   }
 }
