@@ -12,12 +12,27 @@ import tempfile
 
 RANKS = 4
 TIMEOUT = 120
-PACKAGES = "libmpich-dev libopenmpi-dev mpich openmpi-bin python3 strace"
+PACKAGES = "gdb libmpich-dev libopenmpi-dev mpich openmpi-bin python3 strace"
 CALLS = "open,openat,stat,lstat,newfstatat,statx,access,faccessat,readlink,readlinkat"
 # What is loaded before the tool can answer: the program, the tool, and what the tool itself needs.
 EARLY = ("ld-linux-x86-64.so.2", "libldx-coll.so", "ld.so.cache", "libc.so.6")
 RANK_SCRIPT = """#!/bin/sh
 exec strace -f -o %s/trace.${PMI_RANK-$OMPI_COMM_WORLD_RANK} -e trace=%s "$@"
+"""
+
+
+# Also in a child of fork, in another folder, and beside a process that is started.
+PYTHON = """
+import json, ctypes, os, subprocess, iopack.two
+child = os.fork()
+if child == 0:
+    os.chdir("/")
+    import iopack.child
+    os._exit(iopack.child.value)
+status = os.waitpid(child, 0)[1]
+words = subprocess.run(["/bin/echo", "from echo"], capture_output=True, text=True).stdout
+assert os.waitstatus_to_exitcode(status) == 7 and words == "from echo\\n", (status, words)
+print(json.dumps(iopack.two.value))
 """
 
 
@@ -67,7 +82,9 @@ class Runner:
         for path in glob.glob(os.path.join(args.built, "mpi-*")) + glob.glob(os.path.join(args.built, "libio-part*.so")):
             if os.path.isfile(path):
                 shutil.copy(path, work)
-        for path in glob.glob(self.path("mpi-*")):
+        for name in ("providers", "libio-a.so", "libio-b.so"):
+            shutil.copy(os.path.join(args.built, name), work)
+        for path in glob.glob(self.path("mpi-*")) + [self.path("providers")]:
             self.prepare(path)
         with open(self.path("rank"), "w", encoding="ascii") as file:
             file.write(RANK_SCRIPT % (work, CALLS))
@@ -151,13 +168,13 @@ def check_late(runner, mpi):
 def check_python(runner, mpi):
     package = runner.path("package/iopack")
     os.makedirs(package, exist_ok=True)
-    for name, text in {"__init__": "from . import one", "one": "from . import two", "two": "value = 42"}.items():
+    for name, text in {"__init__": "from . import one", "one": "from . import two", "two": "value = 42", "child": "value = 7"}.items():
         with open(os.path.join(package, name + ".py"), "w", encoding="ascii") as file:
             file.write(text + "\n")
     python = "/usr/bin/python3"
     if runner.mode == "interp":
         python = runner.prepare(shutil.copy(os.path.realpath(python), runner.path("python3")))
-    words = ["-c", "import json, ctypes, iopack.two; print(json.dumps(iopack.two.value))"]
+    words = ["-c", PYTHON]
     environment = {"PYTHONPATH": runner.path("package"), "PYTHONHOME": "/usr", "PYTHONDONTWRITEBYTECODE": "1"}
     job = Job(runner, mpi, python, tool=runner.tool("files=*.py+*.pyc+*.so*+*/"), words=words, environment=environment)
     error = same_everywhere(job, "42") or opened_by_first_only(job, r"iopack/two\.py", 1)
@@ -193,6 +210,22 @@ def check_absent(runner, mpi):
     return None
 
 
+def check_debugger(runner):
+    """The bytes come from memory, the names and symbols are those of the file."""
+    program, library = runner.path("providers"), runner.path("libio-a.so")
+    tool = runner.tool(f"job=debugger-{os.getpid()}", "rank=0", "ranks=1")
+    command = ["gdb", "-q", "-batch", "-nx", "-ex", "set breakpoint pending on", "-ex", "set startup-with-shell off"]
+    command += ["-ex", "set environment LDX_TOOLS " + tool] if runner.mode == "interp" else []
+    command += ["-ex", "break io_value", "-ex", "run", "-ex", "bt", "-ex", "info sharedlibrary", "-ex", "info proc mappings", "--args"]
+    command += [runner.ldx, "--tool", tool] if runner.mode == "command" else []
+    result = subprocess.run(command + [program, "cycles", runner.work], capture_output=True, text=True, timeout=TIMEOUT, check=False)
+    lines = result.stdout.splitlines()
+    listed = any(line.endswith(library) and " Yes " in line for line in lines)
+    where = any(re.search(r"#0 .*io_value \(\).*libio-a\.so", line) for line in lines)
+    from_memory = any("memfd:libio-a.so" in line for line in lines)
+    return None if listed and where and from_memory else f"{listed}, {where}, {from_memory}:\n{result.stdout[-3000:]}{result.stderr[-500:]}"
+
+
 def main():
     if sys.argv[1:] == ["--packages"]:
         print(PACKAGES)
@@ -207,6 +240,9 @@ def main():
     failed = 0
     with tempfile.TemporaryDirectory() as work:
         runner = Runner(args, os.path.realpath(work))
+        error = check_debugger(runner)
+        failed += error is not None
+        print(f"debugger: {error or 'ok'}", flush=True)
         for mpi in ("mpich", "openmpi"):
             if not shutil.which("mpiexec." + mpi):
                 print(f"{mpi} is not installed")

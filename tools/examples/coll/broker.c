@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/sendfile.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -26,7 +27,10 @@ struct entry {
   struct stat st;
   int data;          /* descriptor, -1: none */
   char *path, *text; /* text: of readlink */
-  uint32_t names;    /* COLL_LIST: number of entries */
+  struct entries {
+    char *at;
+    size_t bytes, room;
+  } names; /* COLL_LIST: as in `data` */
 };
 
 struct broker {
@@ -50,7 +54,7 @@ struct kept {
   uint32_t magic, call;
   int32_t mode, error;
   struct stat st;
-  uint32_t names, path_size, text_size, has_data;
+  uint32_t path_size, text_size, has_data;
 };
 
 static bool session_path(const struct broker *b, const struct entry *e, const char *suffix, char *out) {
@@ -71,7 +75,6 @@ static bool read_answer(int fd, struct entry *e, bool *has_data) {
     return false;
   e->error = k.error;
   e->st = k.st;
-  e->names = k.names;
   *has_data = k.has_data;
   return true;
 }
@@ -97,7 +100,7 @@ static void remember(const struct broker *b, const struct entry *e) {
   if (!session_path(b, e, "answer", name) || !session_path(b, e, "answer.new", temporary))
     return;
   size_t text = e->text ? strlen(e->text) : 0;
-  const struct kept k = {MAGIC,          e->call,     e->mode, e->error, e->st, e->names, (uint32_t)strlen(e->path),
+  const struct kept k = {MAGIC,          e->call,     e->mode, e->error, e->st, (uint32_t)strlen(e->path),
                          (uint32_t)text, e->data >= 0};
   int fd = open(temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
   bool ok = fd >= 0 && write(fd, &k, sizeof k) == sizeof k && write(fd, e->path, k.path_size) == k.path_size &&
@@ -119,9 +122,12 @@ static int new_data(const struct broker *b, const struct entry *e, char *name) {
 
 static int finish_data(const struct broker *b, const struct entry *e, int fd, const char *name, bool ok) {
   char final[PATH_MAX];
-  if (ok && session_path(b, e, "data", final))
+  if (ok && session_path(b, e, "data", final)) {
     ok = rename(name, final) == 0;
-  else if (ok)
+    close(fd);
+    return ok ? open(final, O_RDONLY | O_CLOEXEC) : -1;
+  }
+  if (ok)
     ok = fcntl(fd, F_ADD_SEALS, F_SEAL_WRITE | F_SEAL_GROW | F_SEAL_SHRINK | F_SEAL_SEAL) == 0;
   if (!ok)
     close(fd);
@@ -129,52 +135,63 @@ static int finish_data(const struct broker *b, const struct entry *e, int fd, co
 }
 
 static bool copy(int from, int to) {
-  static char piece[1 << 18];
   ssize_t n;
-  while ((n = read(from, piece, sizeof piece)) > 0)
-    for (ssize_t done = 0, w; done < n; done += w)
-      if ((w = write(to, piece + done, (size_t)(n - done))) <= 0)
-        return false;
+  while ((n = sendfile(to, from, NULL, 1 << 30)) > 0)
+    ;
   return n == 0;
 }
 
-static const struct entry *answer(struct broker *b, uint32_t call, int32_t mode, const char *path, const char **from);
+static struct entry *answer(struct broker *b, uint32_t call, int32_t mode, const char *path, const char **from);
 
 /* All entries of the folder in one stretch. */
+static bool append_entry(struct entries *all, const struct dirent *i) {
+  size_t n = strlen(i->d_name), bytes = (offsetof(struct ldx_io_entry, name) + n + 8) & ~(size_t)7;
+  if (all->bytes + bytes > all->room) {
+    char *more = realloc(all->at, all->room = 2 * all->room + 4096);
+    if (!more)
+      return false;
+    all->at = more;
+  }
+  struct ldx_io_entry *out = memset(all->at + all->bytes, 0, bytes);
+  out->bytes = (uint16_t)bytes;
+  out->ino = i->d_ino;
+  out->type = i->d_type;
+  memcpy((char *)out + offsetof(struct ldx_io_entry, name), i->d_name, n);
+  all->bytes += bytes;
+  return true;
+}
+
 static void do_list(struct broker *b, struct entry *e) {
-  char name[PATH_MAX], buffer[sizeof(struct ldx_io_entry) + NAME_MAX + 8];
+  char name[PATH_MAX];
   DIR *d = opendir(e->path);
   e->error = d ? 0 : errno;
   if (!d)
     return;
   int fd = new_data(b, e, name);
   bool ok = fd >= 0;
-  for (struct dirent *i; ok && (i = readdir(d)); e->names++) {
-    struct ldx_io_entry *out = memset(buffer, 0, sizeof buffer);
-    size_t n = strlen(i->d_name);
-    out->bytes = (uint16_t)((offsetof(struct ldx_io_entry, name) + n + 8) & ~7u);
-    out->ino = i->d_ino;
-    out->type = i->d_type;
-    memcpy(buffer + offsetof(struct ldx_io_entry, name), i->d_name, n);
-    ok = write(fd, buffer, out->bytes) == out->bytes;
-  }
+  for (struct dirent *i; ok && (i = readdir(d));)
+    ok = append_entry(&e->names, i);
   closedir(d);
+  ok = ok && write(fd, e->names.at, e->names.bytes) == (ssize_t)e->names.bytes;
   e->data = fd < 0 ? -1 : finish_data(b, e, fd, name, ok);
   e->error = e->data < 0 ? COLL_YOURSELF : 0;
 }
 
-static bool is_listed(const struct entry *list, const char *name) {
+/* A session's list is read back. */
+static bool have_names(struct entry *e) {
   struct stat st;
-  bool found = true;
-  if (list->data < 0 || fstat(list->data, &st) || !st.st_size)
-    return list->data < 0;
-  char *all = mmap(NULL, (size_t)st.st_size, PROT_READ, MAP_PRIVATE, list->data, 0);
-  if (all == MAP_FAILED)
-    return true;
-  off_t at = 0;
-  for (found = false; !found && at < st.st_size; at += ((struct ldx_io_entry *)(all + at))->bytes)
-    found = !strcmp(all + at + offsetof(struct ldx_io_entry, name), name);
-  munmap(all, (size_t)st.st_size);
+  if (e->names.at || e->data < 0 || fstat(e->data, &st))
+    return e->names.at;
+  e->names.at = malloc((size_t)st.st_size + 1);
+  if (e->names.at && pread(e->data, e->names.at, (size_t)st.st_size, 0) == st.st_size)
+    e->names.bytes = (size_t)st.st_size;
+  return e->names.at;
+}
+
+static bool is_listed(struct entry *list, const char *name) {
+  bool found = !have_names(list);
+  for (size_t at = 0; !found && at < list->names.bytes; at += ((struct ldx_io_entry *)(list->names.at + at))->bytes)
+    found = !strcmp(list->names.at + at + offsetof(struct ldx_io_entry, name), name);
   return found;
 }
 
@@ -185,7 +202,7 @@ static int missing(struct broker *b, const char *path) {
   if (!slash || slash == path || !slash[1])
     return 0;
   snprintf(folder, sizeof folder, "%.*s", (int)(slash - path), path);
-  const struct entry *list = answer(b, COLL_LIST, 0, folder, NULL);
+  struct entry *list = answer(b, COLL_LIST, 0, folder, NULL);
   if (list->error == ENOENT || list->error == ENOTDIR)
     return list->error;
   return list->error || is_listed(list, slash + 1) ? 0 : ENOENT;
@@ -245,9 +262,8 @@ static void find_out(struct broker *b, struct entry *e) {
   }
 }
 
-static const struct entry *answer(struct broker *b, uint32_t call, int32_t mode, const char *path,
-                                  const char **from) {
-  static const struct entry no_memory = {.error = ENOMEM, .data = -1};
+static struct entry *answer(struct broker *b, uint32_t call, int32_t mode, const char *path, const char **from) {
+  static struct entry no_memory = {.error = ENOMEM, .data = -1};
   struct entry **bucket = &b->buckets[hash(call, mode, path) % BUCKETS], *e = *bucket;
   while (e && (e->call != call || e->mode != mode || strcmp(e->path, path)))
     e = e->next;
@@ -274,13 +290,6 @@ static const struct entry *answer(struct broker *b, uint32_t call, int32_t mode,
   return e;
 }
 
-/* A description of its own for each client: its position is his. */
-static int duplicate(int data) {
-  char link[40];
-  snprintf(link, sizeof link, "/proc/self/fd/%d", data);
-  return open(link, O_RDONLY | O_CLOEXEC);
-}
-
 static void send_reply(int to, const struct entry *e) {
   struct coll_reply r = {.error = e->error, .st = e->st};
   if (e->text)
@@ -291,9 +300,7 @@ static void send_reply(int to, const struct entry *e) {
     char bytes[CMSG_SPACE(sizeof(int))];
   } control = {0};
   struct msghdr m = {.msg_iov = &part, .msg_iovlen = 1};
-  int fd = e->data >= 0 && !e->error ? duplicate(e->data) : -1;
-  if (e->data >= 0 && fd < 0)
-    r.error = e->error ? e->error : COLL_YOURSELF;
+  int fd = e->error ? -1 : e->data;
   if (fd >= 0) {
     m.msg_control = control.bytes;
     m.msg_controllen = sizeof control.bytes;
@@ -305,8 +312,6 @@ static void send_reply(int to, const struct entry *e) {
   }
   while (sendmsg(to, &m, MSG_NOSIGNAL) < 0 && errno == EINTR)
     ;
-  if (fd >= 0)
-    close(fd);
 }
 
 static void write_log(const struct broker *b, const struct coll_request *q, const struct entry *e, const char *from) {

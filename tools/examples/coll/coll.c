@@ -9,7 +9,7 @@
  *   files=PATTERNS   of the program's own calls those of these names; without: *.py+*.pyc+*.so*
  *   session=FOLDER   keeps what was read for the next run
  *   log=FILE         who got which file
- *   job=NAME, rank=N when the launcher does not tell */
+ *   job=NAME, rank=N, ranks=N    of this node, when the launcher does not tell */
 #include <errno.h>
 #include <fcntl.h>
 #include <ldx/io.h>
@@ -30,6 +30,7 @@ enum { MOST_FILES = 256, PATIENCE = 30000 /* ms until rank 0 must be there */, H
 
 struct open_file {
   int fd;
+  int64_t at;
   struct stat st;
 };
 
@@ -203,7 +204,7 @@ static int c_open(void *ctx, const char *path, int flags, uint32_t mode) {
   enter();
   struct open_file *f = find_file(0);
   if (f)
-    *f = (struct open_file){fd, r.st};
+    *f = (struct open_file){fd, 0, r.st};
   leave();
   if (f)
     return fd;
@@ -219,6 +220,17 @@ static int c_close(void *ctx, int fd) {
     f->fd = 0;
   leave();
   return f ? (close(fd) ? -errno : 0) : ldx_io_next()->close(NULL, fd);
+}
+
+static int64_t c_read(void *ctx, int fd, void *buffer, size_t n) {
+  (void)ctx;
+  enter();
+  struct open_file *f = find_file(fd);
+  int64_t r = f ? pread(fd, buffer, n, f->at) : -1;
+  if (f && r > 0)
+    f->at += r;
+  leave();
+  return !f ? ldx_io_next()->read(NULL, fd, buffer, n) : r < 0 ? -errno : r;
 }
 
 static int c_fstat(void *ctx, int fd, struct stat *st) {
@@ -285,6 +297,7 @@ static int64_t c_list(void *ctx, const char *path, uint64_t from, void *buffer, 
 static const struct ldx_io_provider provider = {.size = sizeof provider,
                                                 .open = c_open,
                                                 .close = c_close,
+                                                .read = c_read,
                                                 .fstat = c_fstat,
                                                 .stat = c_stat,
                                                 .access = c_access,
@@ -340,6 +353,8 @@ static bool read_word(const char *word) {
     self.job = strdup(value);
   else if (n == 4 && !memcmp(word, "rank", n))
     self.rank = atoi(value);
+  else if (n == 5 && !memcmp(word, "ranks", n))
+    self.options.ranks = atoi(value);
   else
     return false;
   return true;
@@ -370,7 +385,7 @@ int ldx_tool_main(ldx_tool *tool, const struct ldx_tool_args *args, struct ldx_t
   self.options.ranks = find_number(size_names, 0);
   for (int i = 0; i < args->argc; i++)
     if (!read_word(args->argv[i])) {
-      ldx_tool_log(tool, "words are paths=, files=, session=, log=, job=, rank=");
+      ldx_tool_log(tool, "words are paths=, files=, session=, log=, job=, rank=, ranks=");
       return EINVAL;
     }
   if (!session_is_safe()) {
