@@ -84,27 +84,14 @@ struct ldx_options {
   uint32_t debug; /* LDX_DEBUG_* */
   int debug_fd;
   const char *audit_env, *audit_option; /* LD_AUDIT, --audit */
-<<<<<<< HEAD
-  const char *share;    /* patterns of libraries that all namespaces have in common */
-  const char *tunables; /* GLIBC_TUNABLES */
-  bool follow;     /* programs that are started stay under ldx */
-  bool followed;   /* this one is such a program */
-  struct ldx_words passed_on; /* options that these get too */
-  struct ldx_words tools, tools_in_app;
-  bool control; /* a control thread from the start */
-  const char *tools_env, *tools_in_app_env; /* LDX_TOOLS, LDX_TOOLS_IN_APP */
-=======
   const char *share;                    /* patterns of libraries that all namespaces have in common */
   const char *tunables;                 /* GLIBC_TUNABLES */
   bool follow;                          /* programs that are started stay under ldx */
   bool followed;                        /* this one is such a program */
   struct ldx_words passed_on;           /* options that these get too */
-  struct ldx_words tools;
-  bool control;          /* a control thread from the start */
-  const char *tools_env; /* LDX_TOOLS */
-  const char *cache;     /* --cache, LDX_CACHE: files and folders, "auto" among them */
-  const char *cache_key; /* --cache-key */
->>>>>>> theirs
+  struct ldx_words tools, tools_in_app;
+  bool control;                             /* a control thread from the start */
+  const char *tools_env, *tools_in_app_env; /* LDX_TOOLS, LDX_TOOLS_IN_APP */
   const char *cache;     /* --cache, LDX_CACHE: files and folders, "auto" among them */
   const char *cache_key; /* --cache-key */
   struct ldx_words policies;
