@@ -66,7 +66,7 @@ static bool place_late(struct ldx_load *l) {
 }
 
 bool ldx_place_startup(struct ldx_load *l) {
-  if (ldx_listing() && !l->early)
+  if (ldx_listing() && ldx_self.options.mode != LDX_PLAN && !l->early)
     ldx_list_objects(l);
   if (ldx_self.musl.active)
     return ldx_musl_place(l);

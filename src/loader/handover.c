@@ -37,7 +37,7 @@ _Noreturn static void hand_over(const char *why, const char *interp, bool takes_
   const struct ldx_args *a = &ldx_self.args;
   const char *path = ldx_self.program_path;
   /* the path may mean another file by now: with the program's privileges nothing is opened by it again */
-  if (ldx_self.options.strict || !interp || a->auxv.secure)
+  if (ldx_self.options.strict || !interp || a->auxv.secure || ldx_self.options.mode == LDX_PLAN)
     ldx_die_text("%s: %s", ldx_self.program_name, why);
   ldx_print(2, "ldx: %s: %s: handing over to %s\n", ldx_self.program_name, why, interp);
   struct words w = {.count = 0};

@@ -18,6 +18,8 @@ enum ldx_step_kind {
   LDX_STEP_IMAGE,    /* bytes from memory, by `author` */
 };
 
+#define LDX_STEP_BINDING "binding"
+
 struct ldx_step {
   struct ldx_step *next;
   enum ldx_step_kind kind;
@@ -33,20 +35,38 @@ struct ldx_decision {
   uint64_t requester;
   long ns;
   uint32_t origin; /* enum ldx_origin */
+  bool asks_only;  /* RTLD_NOLOAD: nothing is loaded */
+  bool startup;    /* asked before the program ran */
   struct ldx_step *first, *last;
-  /* The outcome. object 0: none, and error is the message. */
+  /* The outcome. object 0: none; error is the message, and code its errno value. */
   uint64_t object;
   const char *path, *reason, *error;
+  int code;
+  uint64_t began, ended;               /* nanoseconds of CLOCK_MONOTONIC */
+  const struct ldx_identity *identity; /* record.h: what the file was; NULL: nobody wants to know */
+  const struct ldx_recorded *recorded; /* what a record says of it */
+  uint32_t times;                      /* so often was the same asked, with the same outcome, while the program ran */
+  struct ldx_decision *alike, *before; /* the next of its bucket; the one made before */
 };
 
 /* From now on a journal is kept. */
 void ldx_journal_start(void);
-/* NULL when the journal is off. */
-struct ldx_decision *ldx_journal_begin(struct ldx_load *l, const char *name, const struct ldx_object *loader);
-/* Nothing happens for NULL. */
+/* NULL when the journal is off. `mode`: RTLD_*. */
+struct ldx_decision *ldx_journal_begin(struct ldx_load *l, const char *name, const struct ldx_object *loader,
+                                       int mode);
+/* Nothing happens for NULL. The decision may be gone then: a program that opens the same library again and again adds
+ * to the first decision's count. */
 void ldx_journal_end(struct ldx_decision *d, const struct ldx_object *o, const struct ldx_diag *diag);
-/* Adds a copy of the step to the decision under way; texts are kept. */
+/* Adds a copy of the step to the decision under way, or to the journal's orders; texts are kept. Bindings are noted
+ * only while somebody asks for them. */
 void ldx_journal_step(const struct ldx_step *step);
+
+/* Something that would keep the program from starting, or a call from succeeding, in one line. */
+struct ldx_fault {
+  struct ldx_fault *next;
+  const char *text;
+};
+void ldx_journal_fault(const struct ldx_diag *diag);
 
 /* Why a file was taken: "RUNPATH of libx.so.1", "ld.so.cache", ... Kept text. */
 const char *ldx_reason_text(const struct ldx_library_file *f);

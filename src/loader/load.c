@@ -7,6 +7,8 @@
 #include "loader/error.h"
 #include "loader/musl.h"
 #include "loader/namespaces.h"
+#include "loader/plan.h"
+#include "loader/record.h"
 #include "loader/tell_library.h"
 #include "loader/steer.h"
 #include "loader/tell_thread.h"
@@ -169,6 +171,8 @@ static const struct {
     {"scopes", ldx_build_scopes, false},
     {"place", ldx_place_startup, true},
     {"reserve", reserve, false},
+    {"record", ldx_record_stage, true},
+    {"plan", ldx_plan_stage, true},
     {"libc-prepare", ldx_prepare_libc, true},
     {"relocate", relocate, false},
     {"ifunc", ldx_run_fixups, false},
@@ -230,5 +234,7 @@ bool ldx_run_load(struct ldx_load *l, bool (*discover)(struct ldx_load *)) {
     ldx_load_discard(l);
   if (ok)
     finish(l);
+  if (ok && ldx_self.recorder && !l->startup)
+    ldx_write_record();
   return ok;
 }

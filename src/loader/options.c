@@ -160,7 +160,6 @@ void ldx_read_environment(struct ldx_args *a, struct ldx_options *o, struct ldx_
   o->static_tls = static_tls && !a->auxv.secure ? read_number(static_tls) : 0;
   o->follow = !a->auxv.secure && set_and_not_empty(a, "LDX_FOLLOW");
   o->tools_env = a->auxv.secure ? NULL : ldx_getenv(a, "LDX_TOOLS");
-  o->cache = a->auxv.secure ? NULL : ldx_getenv(a, "LDX_CACHE");
   o->tools_in_app_env = a->auxv.secure ? NULL : ldx_getenv(a, "LDX_TOOLS_IN_APP");
   o->cache = a->auxv.secure ? NULL : ldx_getenv(a, "LDX_CACHE");
   o->control = !a->auxv.secure && set_and_not_empty(a, "LDX_CTL");

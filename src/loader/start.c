@@ -18,8 +18,10 @@
 #include "loader/musl.h"
 #include "loader/audit.h"
 #include "loader/options.h"
+#include "loader/plan.h"
 #include "loader/policy.h"
 #include "loader/preload.h"
+#include "loader/record.h"
 #include "loader/stack.h"
 #include "loader/steer_policy.h"
 #include "loader/tell_library.h"
@@ -220,7 +222,7 @@ static struct ldx_object *program_from_file(const char *path, struct ldx_load *l
   struct stat st;
   open_program(path, &f, &st);
   note_exe_path(f.fd);
-  if (ldx_listing()) /* ldd's readers know $ORIGIN as the folder of the name that was given */
+  if (ldx_listing() && ldx_self.options.mode != LDX_PLAN) /* ldd's readers know $ORIGIN as the folder of the name that was given */
     ldx_self.search.program_path = path;
   ldx_trace_map(path, l->ns);
   struct ldx_object *o = ldx_map_file(l, &f, &st, path, LDX_PROGRAM);
@@ -365,6 +367,9 @@ static void set_dt_debug(struct ldx_object *o) {
 static void load_program(struct ldx_load *l) {
   ldx_self.r_debug.r_map = l->ns->first;
   set_dt_debug(l->root);
+  bool planned = ldx_plan_wanted();
+  if (planned)
+    ldx_plan_begin(l);
   ldx_read_policy(l->root);
   if (ldx_self.policy && !ldx_start_policy())
     must(NULL);
@@ -375,6 +380,8 @@ static void load_program(struct ldx_load *l) {
     ldx_audit_begin(l);
   if (ldx_self.hooks.steered)
     ldx_guide_searches();
+  if (planned)
+    ldx_record_begin(l);
   ldx_tell_followed();
   ldx_self.starting = true;
   ldx_r_debug_state(&ldx_self.r_debug, LDX_RT_ADD);
@@ -416,6 +423,8 @@ static struct ldx_handoff *run_program(struct ldx_load *l) {
   ldx_tell_main_thread();
   if (ldx_self.options.control)
     ldx_control_stay();
+  if (ldx_self.recorder && !ldx_write_record())
+    sys_exit(127);
   ldx_self.entering = true;
   ldx_run_constructors(o, true);
   ldx_self.entering = false;

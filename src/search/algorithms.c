@@ -119,6 +119,8 @@ enum verdict ldx_search_algorithm(struct finding *f) {
   case LDX_ALGORITHM_ORIGIN_CACHE:
     return search_origin_cache(f);
   case LDX_ALGORITHM_FROZEN:
+    if (f->request->origin == LDX_FROM_TOOL)
+      return ldx_search_usual(f);
     f->error = ENOENT;
     return PASSED_OVER;
   default:
