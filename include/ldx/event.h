@@ -140,6 +140,7 @@ typedef void ldx_event_fn(void *ctx, const struct ldx_event *event);
 /* Subscribes to a set of types. The event is valid during the call; its texts stay. Several subscriptions of a tool
  * are called in the order they were made. LDX_EV_BIND, LDX_EV_DLSYM, LDX_EV_ALLOC and their like cost the program
  * time only while somebody subscribes to them. */
+/* fn NULL: nobody is called, but the history keeps events of these types, for ldx_history. */
 enum { LDX_SUBSCRIBE_REPLAY = 1 /* what the history holds of these types is told first */ };
 int ldx_subscribe(ldx_tool *tool, uint64_t types, ldx_event_fn *fn, void *ctx, uint32_t flags);
 /* Also from inside the callback. When it returns no other thread will begin a call. */

@@ -71,6 +71,9 @@ typedef int ldx_tool_entry(ldx_tool *self, const struct ldx_tool_args *args, str
 /* Loads a tool while the program runs; in the order it takes the place that before, after and priority give it.
  * Takes the path as --tool does. */
 int ldx_tool_load(const char *path_and_args);
+/* The calling program, or library, becomes a tool itself: it may subscribe and steer from then on. NULL: a name is
+ * wanted, it is taken, or the order is impossible (a line on stderr says what). desc->size is to be set. */
+ldx_tool *ldx_tool_register(const struct ldx_tool_desc *desc);
 /* Takes away all of a tool's subscriptions and hooks. Its code stays mapped: other threads may be in it. */
 int ldx_tool_disable(ldx_tool *tool);
 

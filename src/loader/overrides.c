@@ -13,6 +13,7 @@
 #include "loader/steer.h"
 #include "loader/tell_process.h"
 #include "loader/threads.h"
+#include "loader/tool_self.h"
 #include "loader/tools.h"
 
 #define REPLACE(name, function)                                                                                      \
@@ -77,6 +78,7 @@ static const struct {
     {"ldx_tool_disable", ldx_tool_disable},
     {"ldx_tool_load", ldx_tool_load},
     {"ldx_tool_log", ldx_tool_log},
+    {"ldx_tool_register", ldx_tool_register},
     {"ldx_unsubscribe", ldx_unsubscribe},
 };
 

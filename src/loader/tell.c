@@ -57,7 +57,7 @@ static void call(struct ldx_subscription *s, const struct ldx_event *e, struct l
 }
 
 static bool wants(const struct ldx_subscription *s, const struct ldx_event *e) {
-  return s->types >> e->type & 1 && !__atomic_load_n(&s->gone, __ATOMIC_RELAXED);
+  return s->fn && s->types >> e->type & 1 && !__atomic_load_n(&s->gone, __ATOMIC_RELAXED);
 }
 
 static bool anybody_wants(const struct ldx_subscribers *all, const struct ldx_event *e) {
@@ -159,7 +159,7 @@ static void replay(struct ldx_subscription *s) {
 int ldx_subscribe(struct ldx_tool *tool, uint64_t types, ldx_event_fn *fn, void *ctx, uint32_t flags) {
   struct ldx_hooks *h = &ldx_self.hooks;
   types &= tool && tool->only ? tool->only : LDX_EV_ALL;
-  if (!tool || !fn || !types || flags & ~(uint32_t)LDX_SUBSCRIBE_REPLAY)
+  if (!tool || !types || flags & ~(uint32_t)LDX_SUBSCRIBE_REPLAY)
     return -EINVAL;
   if (tool->state == LDX_TOOL_DISABLED)
     return -EPERM;
@@ -167,7 +167,7 @@ int ldx_subscribe(struct ldx_tool *tool, uint64_t types, ldx_event_fn *fn, void 
   if (error)
     return error;
   follow_fork();
-  bool past = flags & LDX_SUBSCRIBE_REPLAY;
+  bool past = fn && (flags & LDX_SUBSCRIBE_REPLAY);
   struct ldx_reader reader = ldx_reader_enter();
   struct ldx_subscription *s = ldx_hooks_subscribe(h, tool, types, fn, ctx, past);
   if (s && past)

@@ -1,0 +1,41 @@
+/* A program, or one of its libraries, that is a tool of its own (include/ldx/tool.h). */
+#include <errno.h>
+#include <string.h>
+
+#include "loader/error.h"
+#include "loader/load.h"
+#include "loader/tool_self.h"
+
+static struct ldx_tool *new_tool(const struct ldx_tool_desc *desc, struct ldx_object *o) {
+  struct ldx_tool *t = ldx_new(sizeof *t);
+  if (!t)
+    return NULL;
+  memcpy(&t->desc, desc, desc->size < sizeof t->desc ? desc->size : sizeof t->desc);
+  t->desc.size = sizeof t->desc;
+  t->id = __atomic_add_fetch(&ldx_self.hooks.last_id, 1, __ATOMIC_RELAXED);
+  t->path = ldx_keep_text(o ? ldx_display_name(o) : ldx_self.program_name);
+  t->name = ldx_keep_text(desc->name);
+  t->object = o;
+  t->on_fault = LDX_FAULT_REPORT;
+  t->rank = __atomic_fetch_add(&ldx_self.hooks.registered, 1, __ATOMIC_ACQ_REL);
+  return t;
+}
+
+ldx_tool *ldx_tool_register(const struct ldx_tool_desc *desc) {
+  struct ldx_diag d = {.heap = &ldx_self.heap};
+  if (!desc || desc->size < offsetof(struct ldx_tool_desc, version) || desc->abi > LDX_TOOL_ABI || !desc->name ||
+      !*desc->name)
+    return NULL;
+  struct ldx_reader reader = ldx_reader_enter();
+  struct ldx_object *o = ldx_object_at((uintptr_t)__builtin_return_address(0));
+  ldx_reader_leave(reader);
+  struct ldx_tool *t = new_tool(desc, o && o->kind != LDX_LOADER ? o : ldx_self.base.program);
+  bool ok = t && t->path && t->name && ldx_hooks_add_tool(&ldx_self.hooks, t, &d);
+  if (!ok && ldx_failed(&d))
+    ldx_print_error(&d);
+  ldx_diag_clear(&d);
+  if (ok)
+    return t;
+  ldx_delete(t);
+  return NULL;
+}
