@@ -9,6 +9,7 @@
 #include "base/print.h"
 #include "base/sys.h"
 #include "loader/follow.h"
+#include "loader/io.h"
 #include "loader/load.h"
 #include "loader/tell.h"
 
@@ -167,7 +168,11 @@ static strings environment(void) { return ldx_environment(); }
 
 static int exec(const char *path, strings argv, strings envp) {
   const char *file = ldx_follow_exe(path);
+  char image[32];
+  long error;
   tell(LDX_EV_EXEC, sys_getpid(), file);
+  if (ldx_program_wants(file) && !(file = ldx_program_image(file, image, &error)))
+    return (int)fail((int)-error);
   return (int)fail((int)-ldx_run_followed(file, argv, envp, really_exec, NULL));
 }
 

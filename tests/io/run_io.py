@@ -87,11 +87,16 @@ def check_made_up(runner):
     return "the kernel was given: " + "".join(bad) if bad else None
 
 
-def check_case(runner, case):
-    result = runner.run(runner.command("providers", case, runner.work))
+def check_case(runner, case, **options):
+    result = runner.run(runner.command("providers", case, runner.work), **options)
     if result.returncode or result.stdout.splitlines()[-1:] != ["done"]:
         return f"status {result.returncode}: {result.stdout}{result.stderr}"
     return None
+
+
+def check_with_tool(runner):
+    environment = dict(os.environ, LDX_TOOLS=runner.path("libio-tool.so"))
+    return check_case(runner, "calls", env=environment) or check_case(runner, "nested", env=environment)
 
 
 def main():
@@ -112,7 +117,7 @@ def main():
             error = check(runner, case)
             failed += error is not None
             print(f"{case}: {error or 'ok'}")
-        for name, check in (("counts equal strace's", check_counts), ("made-up descriptors", check_made_up)):
+        for name, check in (("beside a tool", check_with_tool), ("counts equal strace's", check_counts), ("made-up descriptors", check_made_up)):
             error = check(runner)
             failed += bool(error)
             print(f"{name}: {error or 'ok'}")
