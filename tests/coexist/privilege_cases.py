@@ -42,7 +42,18 @@ def only(*names):
 
 
 QUIET = {key: value for key, value in EVERY.items() if key not in ('LD_DEBUG', 'LD_SHOW_AUXV', 'LD_AUDIT', 'LD_PROFILE', 'LD_TRACE_PRELINKING', 'LD_DEBUG_OUTPUT', 'LD_USE_LOAD_BIAS')}
+# A libc that ldx does not know (another build by its build id), found without the user's help. An unprivileged program is handed over to the libc's own loader; a privileged one never, because its
+# path may mean another file by then.
+UNKNOWN = ("mkdir other; cp $(ldd /bin/true | grep -o '/[^ ]*libc.so.6') other/; python3 -c 'import re, sys; b = bytearray(open(\"other/libc.so.6\", \"rb\").read()); "
+           "i = b.index(b\"\\x04\\0\\0\\0\\x14\\0\\0\\0\\x03\\0\\0\\0GNU\\0\"); b[i + 16] ^= 255; open(\"other/libc.so.6\", \"wb\").write(b)'; chmod 755 . other; "
+           "printf 'int puts(const char *); int main(void) { return puts(\"runs\") < 0; }' | gcc -x c - -o unknown -Wl,-rpath,$PWD/other")
 CASES = [
+    *(Case(f'privilege.{mark}.unknown-libc', script=f'{how} && {AS_NOBODY} ./unknown', use='', setup=UNKNOWN, programs=['./unknown'], modes=('interp',), expect=outcome,
+           packages='util-linux libcap2-bin libc-bin gcc', reason='what ldx does with a libc that it does not know')
+      for mark, how, outcome in (
+          ('setuid', 'chown 0:0 unknown; chmod 4755 unknown', Outcome(127, '', 'ldx: ./unknown: this build of glibc is not known to ldx\n')),
+          ('capability', 'setcap cap_net_raw+ep unknown', Outcome(127, '', 'ldx: ./unknown: this build of glibc is not known to ldx\n')),
+          ('nothing', 'chmod 755 unknown', Outcome(0, 'runs\n', 'ldx: ./unknown: this build of glibc is not known to ldx: handing over to /lib64/ld-linux-x86-64.so.2\n')))),
     *(privileged(f'{mark}.every', mark, QUIET if mark in UNMARKED else EVERY) for mark in MARKS),
     *(Case(f'privilege.{mark}.own', script=f'{MARKS[mark]} && {AS_NOBODY}{words(OWN)} ./privileged >out; echo $?; grep -c TAKEN out; grep -c "^secure 1" out; grep "^LDX_" out', use=USE, setup=SETUP,
            programs=['./privileged'], modes=('interp',), expect=Outcome(1, '0\n0\n1\n', ''), packages='util-linux libcap2-bin libc-bin',
