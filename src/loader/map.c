@@ -251,6 +251,7 @@ struct ldx_object *ldx_map_file(struct ldx_load *l, struct ldx_library_file *f, 
   }
   o->dev = st->st_dev;
   o->ino = st->st_ino;
+  o->from_memory = kind == LDX_LIBRARY && f->from_memory;
   void *own = NULL;
   uint64_t size = S_ISREG(st->st_mode) ? (uint64_t)st->st_size : INT64_MAX; /* what is no file refuses to be mapped */
   const Elf64_Phdr *phdrs = file_phdrs(f, name, size, &own, l->diag);

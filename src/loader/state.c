@@ -27,11 +27,24 @@ static bool is_ready(const struct ldx_object *o) {
 }
 
 static uint32_t flags_of(const struct ldx_object *o) {
-  const struct ldx_object *real = o->real ? o->real : o;
-  return (o->kind == LDX_PROGRAM ? LDX_OBJECT_PROGRAM : 0u) | (o->kind == LDX_LOADER ? LDX_OBJECT_LOADER : 0u) |
-         (o->kind == LDX_VDSO ? LDX_OBJECT_VDSO : 0u) | (o->real ? LDX_OBJECT_PROXY : 0u) |
-         (o->global ? LDX_OBJECT_GLOBAL : 0u) | (o->nodelete ? LDX_OBJECT_NODELETE : 0u) |
-         (is_ready(real) ? LDX_OBJECT_READY : 0u) | (o->of_tool || (o->ns && o->ns->of_tool) ? LDX_OBJECT_TOOL : 0u);
+  const struct {
+    bool is;
+    uint32_t flag;
+  } facts[] = {
+      {o->kind == LDX_PROGRAM, LDX_OBJECT_PROGRAM},
+      {o->kind == LDX_LOADER, LDX_OBJECT_LOADER},
+      {o->kind == LDX_VDSO, LDX_OBJECT_VDSO},
+      {o->real, LDX_OBJECT_PROXY},
+      {o->global, LDX_OBJECT_GLOBAL},
+      {o->nodelete, LDX_OBJECT_NODELETE},
+      {is_ready(o->real ? o->real : o), LDX_OBJECT_READY},
+      {o->of_tool || (o->ns && o->ns->of_tool), LDX_OBJECT_TOOL},
+      {o->from_memory, LDX_OBJECT_FROM_MEMORY},
+  };
+  uint32_t flags = 0;
+  for (size_t i = 0; i < LDX_COUNT(facts); i++)
+    flags |= facts[i].is ? facts[i].flag : 0;
+  return flags;
 }
 
 static struct ldx_object_info describe(const struct ldx_object *o) {

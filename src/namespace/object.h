@@ -139,6 +139,7 @@ struct ldx_object {
   bool ld_readonly;     /* its dynamic section keeps offsets: it cannot be written */
   bool ld_adjusted;     /* it holds addresses by now */
   bool dlopened;        /* loaded after start-up */
+  bool from_memory;     /* a tool gave its bytes */
   bool ready;           /* its constructors have ended */
   bool pending;         /* belongs to a load that has not been committed */
   uint32_t init_rank;   /* its turn among all constructors; 0: not yet */
