@@ -75,6 +75,7 @@ PLAIN += [
     same('exceptions', 'spread', use='libns-spread.so'),
     same('exceptions-isolated', 'spread', 'isolated', use='libns-spread.so'),
     same('nested', 'nested', use='libns-nested.so'),
+    same('behind-libc', 'behind_libc', use='libns-behind-libc.so'),
     same('ending', 'ending', './libns-top.so', env=TELL),
 ]
 
