@@ -167,7 +167,9 @@ static bool sort_with(struct ldx_hooks *h, struct ldx_tool *more, struct ldx_dia
   s.tools = ldx_heap_alloc(h->heap, (count + 1) * sizeof s.tools[0]);
   s.place = ldx_heap_alloc(h->heap, (count + 1) * sizeof s.place[0]);
   s.order = ldx_heap_alloc(h->heap, sizeof *s.order + count * sizeof s.order->at[0]);
-  bool ok = (s.tools && s.place && s.order) || out_of_memory(d);
+  bool ok = s.tools && s.place && s.order;
+  if (!ok)
+    out_of_memory(d);
   for (uint32_t i = 0; ok && i < count; i++)
     s.tools[i] = i < known ? h->order->at[i] : more;
   ok = ok && collect_edges(&s) && sort(&s);

@@ -133,7 +133,7 @@ static struct ldx_event event_of_bind(const struct ldx_object *o, const Elf64_Re
   const Elf64_Sym *ref = elf_symbol(&o->dyn.sym, index);
   const struct ldx_version *v = ldx_reference_version(o, index);
   bool tls = b->sym && ELF64_ST_TYPE(b->sym->st_info) == STT_TLS;
-  e.other = b->object ? b->object->id : 0;
+  e.other = b->sym ? b->object->id : 0;
   e.addr = (const void *)(tls ? b->sym->st_value : ldx_binding_address(b));
   e.u.bind.symbol = ldx_keep_text_of(o, elf_symbol_name(&o->dyn.sym, ref));
   e.u.bind.version = v ? ldx_keep_text_of(o, v->name) : NULL;

@@ -20,9 +20,11 @@ struct fixture {
 
 static int set_up(void **state) {
   struct fixture *f = calloc(1, sizeof *f);
+  if (!f)
+    return -1;
   f->hooks.heap = f->diag.heap = &f->heap;
   *state = f;
-  return f ? 0 : -1;
+  return 0;
 }
 
 static int tear_down(void **state) {
@@ -347,6 +349,7 @@ static void *tell_many(void *arg) {
 static void replays_without_gap(void **state) {
   struct fixture *f = *state;
   struct race *r = calloc(1, sizeof *r);
+  assert_non_null(r);
   r->hooks = &f->hooks;
   struct ldx_tool *t = tool(f, "a");
   assert_int_equal(ldx_history_open(&f->hooks, 65536), 0);
@@ -376,6 +379,7 @@ static void replays_without_gap(void **state) {
 static void never_mixes_events(void **state) {
   struct fixture *f = *state;
   struct race *r = calloc(1, sizeof *r);
+  assert_non_null(r);
   r->hooks = &f->hooks;
   assert_int_equal(ldx_history_open(&f->hooks, 4), 0);
   pthread_t tellers[TELLERS];
