@@ -82,7 +82,18 @@ static bool write_all(struct saving *s, int fd, const char *bytes, size_t size) 
   return true;
 }
 
+/* Past the limit of file sizes a write does not fail: a signal ends the program. */
+static bool is_allowed(size_t size) {
+  uint64_t limit[2] = {UINT64_MAX, 0};
+  LDX_SYS(SYS_prlimit64, 0, 1 /* RLIMIT_FSIZE */, NULL, limit, 0, 0);
+  return size <= limit[0];
+}
+
 static bool replace(struct saving *s, const char *bytes, size_t size) {
+  if (!is_allowed(size)) {
+    s->error = EFBIG;
+    return false;
+  }
   long fd = sys_open_mode(s->new, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0644);
   if (ldx_sys_failed(fd)) {
     s->error = (int)-fd;
@@ -156,7 +167,7 @@ static bool write_level(struct saving *s) {
 
 /* Where one may not write there is nothing to tell. */
 static bool is_news(int error) {
-  return error != EACCES && error != EPERM && error != EROFS && error != EAGAIN && error != ENOMEM;
+  return error != EACCES && error != EPERM && error != EROFS && error != EAGAIN && error != ENOMEM && error != EFBIG;
 }
 
 static bool try_level(struct saving *s) {
