@@ -223,6 +223,9 @@ static void start_tools(const struct ldx_object *root) {
     ldx_start_in_app(w);
     ldx_rlock_enter(&ldx_self.lock);
   }
+  ldx_rlock_leave(&ldx_self.lock);
+  ldx_tell_main_thread(); /* they are the first who may want to know */
+  ldx_rlock_enter(&ldx_self.lock);
 }
 
 /* The root is open: neither it nor its lists go meanwhile. */

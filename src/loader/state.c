@@ -21,9 +21,10 @@ static const char *first_name(const struct ldx_object *o) {
   return n ? n->text : o->map.l_name;
 }
 
-/* What has no constructors, or runs them itself, is ready when it is there. */
+/* What has no constructors, or runs them itself, is ready when it is there; the program, when its libc is to. */
 static bool is_ready(const struct ldx_object *o) {
-  return o->ready || o->kind == LDX_LOADER || o->kind == LDX_VDSO || o == ldx_self.musl.libc;
+  return o->ready || (o->kind == LDX_PROGRAM && o->init_called) || o->kind == LDX_LOADER || o->kind == LDX_VDSO ||
+         o == ldx_self.musl.libc;
 }
 
 static uint32_t flags_of(const struct ldx_object *o) {

@@ -56,6 +56,8 @@ static const char names[COUNT][36] = {C_FUNCTIONS(NAME) NEW_FUNCTIONS(NAME) DELE
 /* What an allocation function allocates by another one is one allocation; and who is told of it may allocate. NULL:
  * not to be told. */
 static struct ldx_thread *begin(void) {
+  if (!ldx_watches_memory())
+    return NULL;
   struct ldx_thread *th = ldx_thread_self();
   if (!th && ldx_self.tls.adopts)
     th = ldx_tls_adopt_thread(&ldx_self.tls);

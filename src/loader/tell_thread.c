@@ -80,7 +80,7 @@ bool ldx_describe_thread(const struct ldx_thread *th, uint32_t *tid, uintptr_t *
   *tid = (uint32_t)t.tid;
   *low = t.stack_low;
   *high = t.stack_high;
-  if (t.is_first)
+  if (t.is_first && t.tid == sys_getpid()) /* else one of ldx's own */
     ldx_main_stack(low, high);
   return true;
 }
@@ -201,8 +201,9 @@ void ldx_forget_start(void *(*start)(void *), void *arg) {
 }
 
 void ldx_tell_main_thread(void) {
-  if (!are_watched())
+  if (!are_watched() || ldx_self.watches.main_told)
     return;
+  ldx_self.watches.main_told = true;
   make_key();
   set_key(1); /* pthread_exit ends it while the process goes on */
   tell_start();

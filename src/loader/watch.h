@@ -28,6 +28,7 @@ struct ldx_watches {
   uint32_t key;  /* a pthread key, whose destructor tells of a thread's end */
   bool key_made; /* or could not be */
   bool has_key;
+  bool main_told;
   bool probing;                                        /* somebody has asked ldx_find_address */
   const struct ldx_object *probed[4 * LDX_TLS_PROBES]; /* by threads without a record */
   uint32_t probes;

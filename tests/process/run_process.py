@@ -29,12 +29,15 @@ class Runner:
         return os.path.join(self.work, name)
 
     def start(self, tool, follow, words):
-        """The command and environment that run `words` with a tool ("PATH,ARG,...")."""
+        """The command and environment that run `words` with a tool ("PATH,ARG,..."), "in-app:" in front."""
         env = {"PATH": "/usr/local/bin:/usr/bin:/bin", "LC_ALL": "C", "TMPDIR": self.work}
+        option, variable = "--tool", "LDX_TOOLS"
+        if tool and tool.startswith("in-app:"):
+            option, variable, tool = "--tool-in-app", "LDX_TOOLS_IN_APP", tool.removeprefix("in-app:")
         if self.mode == "command":
-            options = (["--tool", tool] if tool else []) + (["--follow"] if follow else [])
+            options = ([option, tool] if tool else []) + (["--follow"] if follow else [])
             return [self.ldx, *options, *words], env
-        return words, env | ({"LDX_TOOLS": tool} if tool else {}) | ({"LDX_FOLLOW": "1"} if follow else {})
+        return words, env | ({variable: tool} if tool else {}) | ({"LDX_FOLLOW": "1"} if follow else {})
 
     def run(self, words, tool=None, follow=False, before=(), **options):
         command, env = self.start(tool, follow, words)
@@ -42,12 +45,13 @@ class Runner:
                                 env=env | options.pop("env", {}), cwd=self.work, **options)
         return result
 
-    def watch(self, words, events, follow=False, status=0):
+    def watch(self, words, events, follow=False, status=0, in_app=False):
         """Runs a program under the watching tool; its output, and the events as dictionaries."""
         log = self.path("events.log")
         if os.path.exists(log):
             os.unlink(log)
-        result = self.run(words, ",".join([self.path("libwatcher.so"), log, *events]), follow)
+        tool = ",".join([self.path("libwatcher.so"), log, *events])
+        result = self.run(words, "in-app:" + tool if in_app else tool, follow)
         if result.returncode != status or result.stderr:
             raise Wrong(f"exit status {result.returncode}\n{result.stdout}{result.stderr}")
         with open(log, encoding="utf-8") as file:
@@ -77,8 +81,8 @@ def named(events, name):
 THREADS = ["thread_start", "thread_exit"]
 
 
-def check_threads(runner, words, count, program="threads"):
-    output, events = runner.watch([runner.path(program), *words], THREADS)
+def check_threads(runner, words, count, program="threads", **options):
+    output, events = runner.watch([runner.path(program), *words], THREADS, **options)
     starts, exits = named(events, THREADS[0]), named(events, THREADS[1])
     expect(len(starts) == len(exits) == count + 1, len(starts), "starts,", len(exits), "exits")
     expect({e["thread"] for e in starts} == {e["thread"] for e in exits}, "a thread without start or end")
@@ -107,6 +111,10 @@ def threads_cxx(runner):
     check_threads(runner, [], 5, "cxx-threads")
 
 
+def threads_in_app(runner):
+    check_threads(runner, ["return", "exit", "cancel", "key", "own-stack", "c11"], 6, in_app=True)
+
+
 def threads_reused_stacks(runner):
     check_threads(runner, ["return"] * 50, 50)
 
@@ -120,9 +128,10 @@ def pids_of(output):
     return dict(line.split() for line in output.splitlines())
 
 
-def processes_each_way(runner):
+def processes_each_way(runner, **options):
     program = runner.path("processes")
-    output, events = runner.watch([program, program, "fork", "vfork", "clone", "spawn", "shell", "pty", "exec"], PROCESSES)
+    words = [program, program, "fork", "vfork", "clone", "spawn", "shell", "pty", "exec"]
+    output, events = runner.watch(words, PROCESSES, **options)
     pids = pids_of(output)
     forks = [e["of"] for e in named(events, "fork")]
     expect(forks[:2] == [pids["fork"], pids["_Fork"]] and pids["forkpty"] in forks and len(forks) == 3 + 8, "forks", forks)
@@ -142,6 +151,10 @@ def processes_each_way(runner):
     for child in children:
         first = next(e for e in events if e["pid"] == child["pid"])
         expect(first is child, "first event of a child", first)
+
+
+def processes_in_app(runner):
+    processes_each_way(runner, in_app=True)
 
 
 def processes_unwatched(runner):
@@ -215,8 +228,8 @@ WANTED = {
 }
 
 
-def allocations_of(runner, program):
-    output, events = runner.watch([runner.path(program)], MEMORY)
+def allocations_of(runner, program, **options):
+    output, events = runner.watch([runner.path(program)], MEMORY, **options)
     expect(output == f"{13 * N + 1} blocks\n", output)
     library = collections.Counter(e["object"] for e in events if e["function"] == "_Znam").most_common(1)[0][0]
     own = collections.Counter((e["name"], e["function"]) for e in events if e["object"] == library)
@@ -237,6 +250,11 @@ def allocations_of(runner, program):
 
 def allocations(runner):
     allocations_of(runner, "allocations")
+
+
+def allocations_in_app(runner):
+    """The tool allocates with the program's malloc, while it is told: not told again."""
+    allocations_of(runner, "allocations-now", in_app=True)
 
 
 def allocations_bound_now(runner):
@@ -319,8 +337,9 @@ def surplus(runner):
     expect(alone.stdout == beside.stdout and not beside.stderr, alone.stdout, beside.stdout, beside.stderr)
 
 
-CASES = [threads_eight, threads_ends, threads_cxx, threads_reused_stacks, processes_each_way, processes_unwatched,
-         follow_each_way, follow_pipeline, follow_leaves_alone, allocations, allocations_bound_now,
+CASES = [threads_eight, threads_ends, threads_cxx, threads_in_app, threads_reused_stacks,
+         processes_each_way, processes_in_app, processes_unwatched,
+         follow_each_way, follow_pipeline, follow_leaves_alone, allocations, allocations_in_app, allocations_bound_now,
          allocations_by_ltrace, blocks_dynamic, blocks_by_descriptor, blocks_static, enumeration,
          enumeration_with_tool, probing, surplus]
 
