@@ -14,24 +14,25 @@ extern "C" {
 
 enum ldx_event_type {
   LDX_EV_START = 1,  /* ldx has begun; text: the program */
-  LDX_EV_LOAD_BEGIN, /* objects come in: until LOAD_END the list is not consistent. u.load */
+  LDX_EV_LOAD_BEGIN, /* objects come in, or go out: until LOAD_END the list is not consistent. u.load */
   LDX_EV_LOAD_END,   /* u.load.status tells how it ended; the list is consistent */
   LDX_EV_SEARCH,     /* a library is looked for. u.lib: name; object: who asks */
   LDX_EV_FOUND,      /* u.lib: name, path, reason */
   LDX_EV_DENIED,     /* u.lib: name, reason, author */
   LDX_EV_REWRITTEN,  /* u.lib: name (before), path (after), reason, author */
-  LDX_EV_MAPPED,     /* object is in memory, not yet relocated. u.lib */
+  LDX_EV_MAPPED,     /* object is in memory, not yet relocated; other: the one it stands for (a proxy). u.lib */
   LDX_EV_RELOCATED,  /* object */
-  LDX_EV_BIND,       /* a reference of object is bound to other. u.bind; addr: the value */
-  LDX_EV_IFUNC,      /* a resolver has chosen. u.bind; addr: the choice */
-  LDX_EV_INIT,       /* constructors of object begin */
-  LDX_EV_READY,      /* and have ended */
-  LDX_EV_FINI,       /* destructors of object begin */
-  LDX_EV_UNLOADED,   /* object is gone from all lists; its memory may still be mapped. u.lib */
-  LDX_EV_DLOPEN,     /* called. u.call: name, mode; addr: caller */
-  LDX_EV_DLOPENED,   /* returns. u.call: name, error or NULL; object */
-  LDX_EV_DLSYM,      /* u.bind: symbol, version; addr: the value, or NULL; object: who asks, other: definer */
-  LDX_EV_DLCLOSE,    /* object */
+  LDX_EV_BIND,     /* a reference of object is bound to other (0: to nothing). u.bind; addr: of the definition, of an
+                      indirect function's resolver, or within the block of thread-local storage */
+  LDX_EV_IFUNC,    /* a resolver has chosen. u.bind: slot, was: the resolver; addr: the choice */
+  LDX_EV_INIT,     /* constructors of object begin. The program's own are its libc's: MAIN comes instead */
+  LDX_EV_READY,    /* and have ended */
+  LDX_EV_FINI,     /* destructors of object begin */
+  LDX_EV_UNLOADED, /* object is gone from all lists; its memory may still be mapped. u.lib */
+  LDX_EV_DLOPEN,   /* called. u.call: name, mode; addr: caller */
+  LDX_EV_DLOPENED, /* returns. u.call: name, error or NULL; object */
+  LDX_EV_DLSYM,    /* u.bind: symbol, version; addr: the value, or NULL; object: who asks, other: definer */
+  LDX_EV_DLCLOSE,  /* object */
   LDX_EV_NAMESPACE_NEW,
   LDX_EV_NAMESPACE_GONE,
   LDX_EV_THREAD_START, /* on the thread itself. u.thread */
@@ -137,9 +138,10 @@ enum { LDX_LOAD_OUT = 1 /* objects go out, not in */ };
 
 typedef void ldx_event_fn(void *ctx, const struct ldx_event *event);
 
-/* Subscribes to a set of types. The event is valid during the call; its texts stay. Several subscriptions of a tool
- * are called in the order they were made. LDX_EV_BIND, LDX_EV_DLSYM, LDX_EV_ALLOC and their like cost the program
- * time only while somebody subscribes to them. */
+/* Subscribes to a set of types. What a tool does in a callback is told to others, not to itself; it can read it in
+ * the history. The event is valid during the call; its texts stay. Several subscriptions of a tool are called in the
+ * order they were made. LDX_EV_BIND, LDX_EV_DLSYM, LDX_EV_ALLOC and their like cost the program time only while
+ * somebody subscribes to them. */
 /* fn NULL: nobody is called, but the history keeps events of these types, for ldx_history. */
 enum { LDX_SUBSCRIBE_REPLAY = 1 /* what the history holds of these types is told first */ };
 int ldx_subscribe(ldx_tool *tool, uint64_t types, ldx_event_fn *fn, void *ctx, uint32_t flags);

@@ -18,7 +18,8 @@ struct relocator {
   uintptr_t bias;
   uint64_t window, window_size;
   bool textrel;
-  bool told; /* somebody hears of bindings */
+  bool told;  /* somebody hears of bindings */
+  bool asked; /* tools have a say in them, or auditors */
   uint64_t last_index;
   uint32_t last_flags;
   struct ldx_binding last;
@@ -105,6 +106,15 @@ uint32_t ldx_lookup_flags(uint32_t type) {
   }
 }
 
+static __attribute__((noinline)) void ask_tools(struct relocator *r, const Elf64_Rela *rel, uint32_t type) {
+  if (ldx_steers_binds()) {
+    ldx_steer_reference(r->load, r->object, rel, &r->last);
+    r->last_index = UINT64_MAX; /* each reference is asked about */
+  }
+  if (ldx_audited())
+    ldx_audit_bound(r->object, type, &r->last);
+}
+
 /* Linkers sort relocations by symbol: the same one comes several times in a row. */
 static bool bind(struct relocator *r, const Elf64_Rela *rel, uint32_t type, const struct ldx_binding **out) {
   uint64_t index = ELF64_R_SYM(rel->r_info);
@@ -118,12 +128,10 @@ static bool bind(struct relocator *r, const Elf64_Rela *rel, uint32_t type, cons
   r->last_index = UINT64_MAX;
   if (!ldx_bind(r->object, index, flags, r->load->diag, &r->last))
     return false;
-  if (ldx_steers_binds())
-    ldx_steer_reference(r->load, r->object, rel, &r->last);
-  if (ldx_audited())
-    ldx_audit_bound(r->object, type, &r->last);
-  r->last_index = ldx_steers_binds() ? UINT64_MAX : index; /* each reference is asked about */
+  r->last_index = index;
   r->last_flags = flags;
+  if (__builtin_expect(r->asked, 0))
+    ask_tools(r, rel, type);
   return true;
 }
 
@@ -449,6 +457,7 @@ bool ldx_relocate_object(struct ldx_load *l, struct ldx_object *o) {
   struct relocator r = {
       .load = l, .object = o, .bias = o->map.l_addr, .textrel = o->dyn.textrel, .last_index = UINT64_MAX};
   r.told = ldx_wants(LDX_EV_BIND);
+  r.asked = ldx_steers_binds() || ldx_audited();
   bool ok = !o->dyn.textrel || unlock_text(&r, true);
   ok = ok && do_tables(&r);
   if (o->dyn.textrel)
@@ -484,12 +493,22 @@ static bool store(const struct ldx_object *o, void *where, uint64_t value) {
   return !ldx_sys_failed(sys_mprotect((void *)page, size, prot));
 }
 
+/* The choice of a resolver, where tools have a say in it or hear of it. */
+static bool settle_choice(struct ldx_load *l, const struct ldx_fixup *f, uintptr_t *chosen) {
+  if ((ldx_steers_binds() || ldx_chooses_variants()) && !ldx_steer_choice(l, f, chosen))
+    return false;
+  if (ldx_wants(LDX_EV_IFUNC))
+    ldx_tell_chosen(f->object, f->where, f->resolver, *chosen);
+  return true;
+}
+
 /* A resolver's answer does not change during a load: the latest ones are remembered. */
 bool ldx_run_fixups(struct ldx_load *l) {
   enum { MEMO = 64 };
   struct {
     uintptr_t resolver, value;
   } memo[MEMO] = {0};
+  const bool watched = ldx_steers_binds() || ldx_chooses_variants() || ldx_wants(LDX_EV_IFUNC);
   for (size_t i = 0; i < l->fixups.count; i++) {
     const struct ldx_fixup *f = &l->fixups.at[i];
     size_t slot = (f->resolver >> 4) % MEMO;
@@ -498,11 +517,9 @@ bool ldx_run_fixups(struct ldx_load *l) {
       memo[slot].resolver = f->resolver;
     }
     uintptr_t chosen = memo[slot].value;
-    if ((ldx_steers_binds() || ldx_chooses_variants()) && !ldx_steer_choice(l, f, &chosen))
+    if (watched && !settle_choice(l, f, &chosen))
       return false;
     uint64_t value = chosen + (uint64_t)f->addend;
-    if (ldx_wants(LDX_EV_IFUNC))
-      ldx_tell_chosen(f->object, f->where, f->resolver, chosen);
     if (!f->object->dyn.textrel)
       *(uint64_t *)f->where = value;
     else if (!store(f->object, f->where, value))
