@@ -73,8 +73,9 @@ struct ldx_io_scope {
   const char *files;
 };
 
-/* Puts a provider on top of the stack. Table and texts are copied; functions, ctx must live until ldx_io_pop and all
- * files are closed. Calls under way on other threads end with what they began with. */
+/* Puts a provider on top of the stack. Rules of the policy for a provider of the tool's name ("io") stand in for
+ * `scope`. Table and texts are copied; functions, ctx must live until ldx_io_pop and all files are closed. Calls
+ * under way on other threads end with what they began with. */
 int ldx_io_push(ldx_tool *tool, const struct ldx_io_scope *scope, const struct ldx_io_provider *io, void *ctx);
 /* Takes the tool's latest provider off (tool may be NULL: the latest that was pushed with NULL). -ENOENT: none. */
 int ldx_io_pop(ldx_tool *tool);

@@ -5,13 +5,48 @@
 
 #include <string.h>
 
+#include "base/print.h"
+#include "hooks/policy.h"
 #include "loader/load.h"
 
-/* Providers come and go between loads, never inside one of another thread. */
+/* The texts of all rules for the provider in one list, with colons; NULL: none of them says. */
+static char *texts_of(const struct ldx_tool *tool, bool files, bool *any) {
+  const struct ldx_policy *p = ldx_self.policy;
+  char *all = NULL;
+  for (uint32_t i = 0; p && i < p->io.count; i++) {
+    const struct ldx_policy_io *rule = &p->io.at[i];
+    if (strcmp(rule->provider, tool->name) && (!tool->desc.name || strcmp(rule->provider, tool->desc.name)))
+      continue;
+    const ldx_policy_texts *t = files ? &rule->files : &rule->paths;
+    *any = true;
+    for (uint32_t j = 0; j < t->count; j++) {
+      size_t room = (all ? strlen(all) : 0) + strlen(t->at[j].text) + 2;
+      char *more = ldx_new(room);
+      if (more)
+        ldx_format(more, room, "%s%s%s", all ? all : "", all ? ":" : "", t->at[j].text);
+      ldx_delete(all);
+      all = more;
+    }
+  }
+  return all;
+}
+
+/* What the user's policy says of the tool comes before what the tool says. Providers come and go between loads, never
+ * inside one of another thread. */
 int ldx_io_push(ldx_tool *tool, const struct ldx_io_scope *scope, const struct ldx_io_provider *io, void *ctx) {
+  struct ldx_io_scope told = {.size = sizeof told};
+  char *paths = NULL, *files = NULL;
+  bool any = false;
+  if (ldx_self.policy && tool && tool != (ldx_tool *)&ldx_self.collfs &&
+      tool != (ldx_tool *)&ldx_self.collfs_pushed) {
+    told.paths = paths = texts_of(tool, false, &any);
+    told.files = files = texts_of(tool, true, &any);
+  }
   ldx_rlock_enter(&ldx_self.lock);
-  long r = ldx_io_add(&ldx_self.io, tool, scope, io, ctx);
+  long r = ldx_io_add(&ldx_self.io, tool, any ? &told : scope, io, ctx);
   ldx_rlock_leave(&ldx_self.lock);
+  ldx_delete(paths);
+  ldx_delete(files);
   return (int)r;
 }
 

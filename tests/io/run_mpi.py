@@ -226,6 +226,23 @@ def check_debugger(runner):
     return None if listed and where and from_memory else f"{listed}, {where}, {from_memory}:\n{result.stdout[-3000:]}{result.stderr[-500:]}"
 
 
+def check_policy(runner):
+    """Rules of the policy for the provider stand in for what the tool says."""
+    policy, library = runner.path("policy.json"), runner.path("libio-a.so")
+    with open(policy, "w", encoding="ascii") as file:
+        file.write('{"version": 1, "io": [{"provider": "coll", "paths": ["%s"]}]}' % library)
+    tool = runner.tool(f"job=policy-{os.getpid()}", "rank=0", "ranks=1")
+    environment = dict(os.environ, LDX_POLICY=policy)
+    command = [runner.ldx] if runner.mode == "command" else []
+    if os.path.exists(runner.path("log")):
+        os.remove(runner.path("log"))
+    result = subprocess.run(command + [runner.path("providers"), "cycles", runner.work], capture_output=True, text=True,
+                            timeout=TIMEOUT, check=False, env=dict(environment, LDX_TOOLS=tool))
+    with open(runner.path("log"), encoding="utf-8") as file:
+        paths = {line.split()[3] for line in file}
+    return None if result.returncode == 0 and paths == {library} else f"{paths}, {result.returncode}: {result.stderr}"
+
+
 def main():
     if sys.argv[1:] == ["--packages"]:
         print(PACKAGES)
@@ -240,9 +257,10 @@ def main():
     failed = 0
     with tempfile.TemporaryDirectory() as work:
         runner = Runner(args, os.path.realpath(work))
-        error = check_debugger(runner)
-        failed += error is not None
-        print(f"debugger: {error or 'ok'}", flush=True)
+        for check in (check_debugger, check_policy):
+            error = check(runner)
+            failed += error is not None
+            print(f"{check.__name__[6:]}: {error or 'ok'}", flush=True)
         for mpi in ("mpich", "openmpi"):
             if not shutil.which("mpiexec." + mpi):
                 print(f"{mpi} is not installed")

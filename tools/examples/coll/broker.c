@@ -234,10 +234,11 @@ static void do_readlink(struct entry *e) {
     e->text = strndup(text, (size_t)n);
 }
 
-static void find_out(struct broker *b, struct entry *e) {
+/* Where the answer comes from. */
+static const char *find_out(struct broker *b, struct entry *e) {
   e->error = e->call == COLL_LIST ? 0 : missing(b, e->path);
   if (e->error)
-    return;
+    return "its folder";
   switch (e->call) {
   case COLL_OPEN:
     do_open(b, e);
@@ -260,6 +261,7 @@ static void find_out(struct broker *b, struct entry *e) {
   default:
     e->error = EINVAL;
   }
+  return "file system";
 }
 
 static struct entry *answer(struct broker *b, uint32_t call, int32_t mode, const char *path, const char **from) {
@@ -278,13 +280,13 @@ static struct entry *answer(struct broker *b, uint32_t call, int32_t mode, const
   e->call = call;
   e->mode = mode;
   e->data = -1;
-  bool known = recall(b, e);
-  if (!known) {
-    find_out(b, e);
+  const char *source = recall(b, e) ? "session" : NULL;
+  if (!source) {
+    source = find_out(b, e);
     remember(b, e);
   }
   if (from)
-    *from = known ? "session" : "file system";
+    *from = source;
   e->next = *bucket;
   *bucket = e;
   return e;
