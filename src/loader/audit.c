@@ -53,6 +53,7 @@ static bool is_told(const struct ldx_namespace *ns) { return !ns->of_tool || ldx
 static void tell_opened(struct ldx_object *o) {
   struct ldx_audit_object *r = ldx_audit_of(o);
   r->opened = true;
+  ldx_enter_tools();
   if (o->kind == LDX_PROGRAM || o->kind == LDX_LIBRARY)
     ldx_adjust_dynamic(o); /* auditors read the symbol table by it */
   for (uint32_t i = 0; i < ldx_self.audit.count; i++) {
@@ -69,6 +70,7 @@ static struct ldx_object *head_of(const struct ldx_namespace *ns, const struct l
 }
 
 static void tell_activity(struct ldx_object *head, unsigned flag) {
+  ldx_enter_tools();
   for (uint32_t i = 0; head && i < ldx_self.audit.count; i++)
     if (ldx_self.audit.at[i].activity)
       ldx_self.audit.at[i].activity(&ldx_audit_of(head)->at[i].cookie, flag);
@@ -79,9 +81,17 @@ void ldx_audit_activity(const struct ldx_namespace *ns, unsigned flag) {
     tell_activity(head_of(ns, NULL), flag);
 }
 
+/* The kernel's library comes behind what the user has preloaded. */
+static void tell_vdso(const struct ldx_load *l) {
+  struct ldx_object *o = ldx_self.vdso;
+  if (o && l->startup && l->find_mode != LDX_FIND_PRELOAD && !ldx_audit_of(o)->opened)
+    tell_opened(o);
+}
+
 void ldx_audit_opened(struct ldx_load *l, struct ldx_object *o) {
   if (!is_told(l->ns))
     return;
+  tell_vdso(l);
   if (!l->startup && !l->audit_told && !l->ns->of_tool)
     tell_activity(head_of(l->ns, l), LA_ACT_ADD);
   l->audit_told = true;
@@ -98,6 +108,7 @@ static void tell_closed(struct ldx_object *o) {
   if (!r || !r->opened || r->closed)
     return;
   r->closed = true;
+  ldx_enter_tools();
   for (uint32_t i = 0; i < ldx_self.audit.count; i++)
     if (ldx_self.audit.at[i].objclose)
       ldx_self.audit.at[i].objclose(&r->at[i].cookie);
@@ -124,6 +135,7 @@ static const char *search(const struct ldx_object *loader, const char *name, uns
   if (!flag || !loader || (loader->ns->of_tool && !ldx_self.audit.starting))
     return name;
   struct ldx_audit_object *r = ldx_audit_of((struct ldx_object *)loader);
+  ldx_enter_tools();
   for (uint32_t i = 0; name && i < ldx_self.audit.count; i++)
     if (ldx_self.audit.at[i].objsearch)
       name = ldx_self.audit.at[i].objsearch(name, &r->at[i].cookie, flag);
@@ -132,9 +144,17 @@ static const char *search(const struct ldx_object *loader, const char *name, uns
 
 const char *ldx_audit_name(struct ldx_load *l, const char *name, const struct ldx_object *loader) {
   enum { LA_SER_ORIG = 1 };
+  tell_vdso(l);
   const char *meant = search(loader, name, LA_SER_ORIG);
-  if (!meant)
+  if (!meant) {
     ldx_fail(l->diag, LDX_DIAG_LOAD, ENOENT, name, "cannot open shared object file");
+    return NULL;
+  }
+  if (meant == name || !strcmp(meant, name))
+    return name;
+  meant = ldx_strdup(&ldx_self.heap, meant); /* it may be a buffer that the next call fills */
+  if (!meant)
+    ldx_fail(l->diag, LDX_DIAG_LOAD, ENOMEM, name, "cannot allocate memory");
   return meant;
 }
 
@@ -197,6 +217,7 @@ static void add(struct ldx_object *o) {
   if (n->objsearch)
     ldx_self.search.audit = search;
   a->count++;
+  __atomic_add_fetch(&ldx_self.hooks.registered, 1, __ATOMIC_RELEASE); /* there is one more libc to get ready */
 }
 
 static void refuse(const char *name, struct ldx_diag *d) {
@@ -241,7 +262,7 @@ static bool introduce(struct ldx_object *o, const char *name, struct ldx_diag *d
     ldx_debug("\nfile=%s [%ld]; audit interface function la_version returned zero; ignored.\n", o->map.l_name,
               o->ns->id);
   if (v > LAV_CURRENT)
-    ldx_debug("ERROR: audit interface '%s' requires version %u (maximum supported version %u); ignored.\n", name, v,
+    ldx_debug("ERROR: audit interface '%s' requires version %u (maximum supported version %u); ignored.", name, v,
               LAV_CURRENT);
   return v && v <= LAV_CURRENT;
 }
@@ -309,6 +330,4 @@ void ldx_audit_begin(struct ldx_load *l) {
   if (l->spare)
     tell_opened(l->spare);
   tell_activity(l->root, LA_ACT_ADD);
-  if (ldx_self.vdso)
-    tell_opened(ldx_self.vdso);
 }

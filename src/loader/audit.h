@@ -22,7 +22,7 @@ void ldx_audit_begin(struct ldx_load *l);
 /* What stands for libc's __libc_start_main: la_preinit comes after the program's constructors, right before main. */
 uintptr_t ldx_audit_start_main(const struct ldx_object *libc, uintptr_t function);
 
-/* The name that is asked for: what to look for instead (the auditor's text), or NULL with a message. */
+/* The name that is asked for: what to look for instead (a heap copy), `name` itself, or NULL with a message. */
 const char *ldx_audit_name(struct ldx_load *l, const char *name, const struct ldx_object *loader);
 /* An object was mapped. The first one of a load makes its namespace inconsistent. */
 void ldx_audit_opened(struct ldx_load *l, struct ldx_object *o);
@@ -40,7 +40,7 @@ void ldx_audit_forget(struct ldx_object *o);
 void ldx_audit_bound(struct ldx_object *from, uint32_t type, struct ldx_binding *b);
 /* The same where a resolver is to choose first; and when all have chosen. False when out of memory. */
 bool ldx_audit_defer(struct ldx_load *l, struct ldx_object *from, void *where, const struct ldx_binding *b,
-                     int64_t addend);
+                     const Elf64_Rela *rel);
 void ldx_audit_deferred(struct ldx_load *l);
 /* A lazy one, on the way through ldx_plt_stub: the value to go on with. */
 uintptr_t ldx_audit_bound_lazily(struct ldx_object *from, const struct ldx_binding *b, uintptr_t value);

@@ -5,6 +5,7 @@
 #include "base/sys.h"
 #include "loader/audit_state.h"
 #include "loader/dl.h"
+#include "loader/tools.h"
 
 static struct ldx_audit *audit(void) { return &ldx_self.audit; }
 
@@ -29,6 +30,7 @@ static void tell(struct telling *t) {
   const char *name = elf_symbol_name(s, t->sym);
   Elf64_Sym sym = *t->sym;
   sym.st_value = t->value;
+  ldx_enter_tools();
   for (uint32_t i = 0; i < audit()->count; i++) {
     const struct ldx_auditor *a = &audit()->at[i];
     bool interested = is_interested(t, i);
@@ -52,10 +54,12 @@ static bool is_of_tool(const struct ldx_object *o) { return o->ns && o->ns->of_t
 /* A thread-local variable has none before somebody's thread has. */
 static bool has_address(const Elf64_Sym *s) { return s && s->st_name && ELF64_ST_TYPE(s->st_info) != STT_TLS; }
 
-/* Relocations are not calls: nobody can watch what goes that way. */
+/* Nobody can watch calls that do not go through the stub. Of PLT slots auditors expect to be told so; some complain
+ * of each such one, and so other references have a flag of their own. */
 static uintptr_t by_relocation(struct ldx_object *from, struct ldx_object *definer, const Elf64_Sym *sym,
-                               uintptr_t value) {
-  struct telling t = {from, definer, sym, value, LA_SYMB_NOPLTENTER | LA_SYMB_NOPLTEXIT, 0, 0};
+                               uint32_t type, uintptr_t value) {
+  uint32_t flags = type == REL_PLT ? LA_SYMB_NOPLTENTER | LA_SYMB_NOPLTEXIT : LDX_SYMB_NO_PLT;
+  struct telling t = {from, definer, sym, value, flags, 0, 0};
   tell(&t);
   return t.value;
 }
@@ -68,7 +72,7 @@ void ldx_audit_bound(struct ldx_object *from, uint32_t type, struct ldx_binding 
   if (!audit()->symbinds || is_of_tool(from) || !has_address(b->sym) || is_choice(b) || type == REL_SIZE64 ||
       type == REL_SIZE32)
     return;
-  uintptr_t value = ldx_binding_address(b), meant = by_relocation(from, b->object, b->sym, value);
+  uintptr_t value = ldx_binding_address(b), meant = by_relocation(from, b->object, b->sym, type, value);
   if (meant != value)
     b->override = meant;
 }
@@ -79,23 +83,27 @@ struct ldx_audit_word {
   const Elf64_Sym *sym;
   uintptr_t *where;
   int64_t addend;
+  uint32_t type;
 };
 
 bool ldx_audit_defer(struct ldx_load *l, struct ldx_object *from, void *where, const struct ldx_binding *b,
-                     int64_t addend) {
+                     const Elf64_Rela *rel) {
   struct ldx_audit_words *w = &l->audited;
+  uint32_t type = ELF64_R_TYPE(rel->r_info);
   if (!audit()->symbinds || is_of_tool(from) || !b)
     return true;
   if (w->count == w->room && !ldx_heap_grow(&ldx_self.heap, (void **)&w->at, &w->room, sizeof *w->at, 64))
     return false;
-  w->at[w->count++] = (struct ldx_audit_word){from, b->object, b->sym, where, addend};
+  w->at[w->count++] =
+      (struct ldx_audit_word){from, b->object, b->sym, where, type == REL_ABS ? rel->r_addend : 0, type};
   return true;
 }
 
 void ldx_audit_deferred(struct ldx_load *l) {
   for (size_t i = 0; i < l->audited.count; i++) {
     const struct ldx_audit_word *w = &l->audited.at[i];
-    uintptr_t value = *w->where - (uintptr_t)w->addend, meant = by_relocation(w->from, w->definer, w->sym, value);
+    uintptr_t value = *w->where - (uintptr_t)w->addend;
+    uintptr_t meant = by_relocation(w->from, w->definer, w->sym, w->type, value);
     if (meant != value)
       *w->where = meant + (uintptr_t)w->addend;
   }
@@ -223,6 +231,7 @@ uintptr_t ldx_audit_enter(struct ldx_object *o, uint64_t index, struct ldx_call_
   struct ldx_audit_call *c = &r->calls[index];
   if (__builtin_expect(!__atomic_load_n(&c->value, __ATOMIC_ACQUIRE), 0))
     bind_call(o, index, c);
+  ldx_enter_tools();
   Elf64_Sym sym = c->sym;
   uint32_t flags = c->flags;
   long size = -1;

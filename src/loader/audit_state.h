@@ -33,6 +33,7 @@ enum {
   LA_SYMB_NOPLTEXIT = 2,
   LA_SYMB_DLSYM = 8,
   LA_SYMB_ALTVALUE = 16,
+  LDX_SYMB_NO_PLT = 0x40000000, /* ldx's own: a reference that goes through no PLT, of which others do not tell */
 };
 
 /* The object's record; made when it has none. */

@@ -230,6 +230,25 @@ static struct ldx_object *open_found(struct ldx_load *l, const char *name, struc
   return agree(l, name, o);
 }
 
+static struct ldx_object *open_named(struct ldx_load *l, const char *name, struct ldx_object *loader, int mode) {
+  if (loader && ldx_tracing(LDX_DEBUG_FILES))
+    ldx_debug("\nfile=%s [%ld];  %s by %s [%ld]", name, l->ns->id, l->root ? "needed" : "dynamically loaded",
+              ldx_display_name(loader), loader->ns->id);
+  return open_found(l, name, loader, mode);
+}
+
+/* Auditors may have another name looked for; what it leads to answers to both. */
+static __attribute__((noinline)) struct ldx_object *open_audited(struct ldx_load *l, const char *name,
+                                                                 struct ldx_object *loader, int mode) {
+  const char *meant = ldx_audit_name(l, name, loader);
+  struct ldx_object *o = meant ? open_named(l, meant, loader, mode) : NULL;
+  if (o && o->pending && meant != name)
+    ldx_object_add_name(&ldx_self.heap, o, name);
+  if (meant != name)
+    ldx_delete((char *)meant);
+  return o;
+}
+
 static struct ldx_object *load_object(struct ldx_load *l, const char *name, struct ldx_object *loader, int mode) {
   if (ldx_self.musl.active && musl_is_own_name(name))
     name = ldx_self.guest_interp;
@@ -239,12 +258,7 @@ static struct ldx_object *load_object(struct ldx_load *l, const char *name, stru
   o = mode & RTLD_NOLOAD ? NULL : known("shared with the base namespace", ldx_share_named(l, name));
   if (o || ldx_failed(l->diag))
     return o;
-  if (ldx_audited() && !(name = ldx_audit_name(l, name, loader)))
-    return NULL;
-  if (loader && ldx_tracing(LDX_DEBUG_FILES))
-    ldx_debug("\nfile=%s [%ld];  %s by %s [%ld]", name, l->ns->id, l->root ? "needed" : "dynamically loaded",
-              ldx_display_name(loader), loader->ns->id);
-  return open_found(l, name, loader, mode);
+  return ldx_audited() ? open_audited(l, name, loader, mode) : open_named(l, name, loader, mode);
 }
 
 /* The same where tools have a say, or somebody keeps a journal. */

@@ -328,7 +328,7 @@ static bool apply(struct relocator *r, const Elf64_Rela *rel) {
     p = target(r, rel->r_offset, 8);
     int64_t addend = type == REL_ABS ? rel->r_addend : 0;
     return p && defer(r, rel, b->object, ldx_binding_address(b), addend) &&
-           (!ldx_audited() || ldx_audit_defer(r->load, r->object, p, b, addend));
+           (!ldx_audited() || ldx_audit_defer(r->load, r->object, p, b, rel));
   }
   if (type == REL_GOT || type == REL_PLT) {
     p = target(r, rel->r_offset, 8);
