@@ -27,8 +27,8 @@ static void check_words(void) {
 
 /* The policy that is checked is the only one, and it has no tools. */
 static void choose_policy(struct ldx_options *o) {
-  o->policy_env = o->tools_env = o->audit_env = o->audit_option = NULL;
-  o->policies.count = 0;
+  o->tools = o->tools_in_app = o->policies = (struct ldx_words){0};
+  o->tools_env = o->tools_in_app_env = o->policy_env = o->audit_env = o->audit_option = NULL;
   ldx_add_word(&o->policies, "none");
   ldx_add_word(&o->policies, o->check);
 }

@@ -18,12 +18,15 @@ struct check {
   uint32_t rules, warnings;
 };
 
-/* Reasons of the policy's steps end with the place of the rule: "rule FILE:1:2" or "text (FILE:1:2)". */
+/* Reasons of the policy's steps end with the place of the rule: "rule FILE:1:2", "text (FILE:1:2)", or no more than
+ * that. */
 static bool is_reason(const char *why, const char *where) {
   size_t n = strlen(where), len = why ? strlen(why) : 0;
   if (len && why[len - 1] == ')')
     len--;
-  return len > n && !strncmp(why + len - n, where, n) && (why[len - n - 1] == ' ' || why[len - n - 1] == '(');
+  if (len < n || strncmp(why + len - n, where, n))
+    return false;
+  return len == n || why[len - n - 1] == ' ' || why[len - n - 1] == '(';
 }
 
 static uint32_t count_steps(const struct ldx_decision *d, const char *where) {

@@ -115,8 +115,9 @@ static void explain_tools(struct ldx_out *out) {
   if (o && o->count)
     ldx_out(out, "tools, in order\n");
   for (uint32_t i = 0; o && i < o->count; i++)
-    ldx_out(out, "  %u. %s (%s): %s%s\n", i + 1, o->at[i]->name, or_else(o->at[i]->path, "built in"),
-            or_else(o->at[i]->why_here, "the first"), o->at[i]->state == LDX_TOOL_READY ? "" : "; disabled");
+    ldx_out(out, "  %u. %s (%s): %s%s\n", i + 1, o->at[i]->name,
+            o->at[i]->path && *o->at[i]->path ? o->at[i]->path : "built in", or_else(o->at[i]->why_here, "the first"),
+            o->at[i]->state == LDX_TOOL_READY ? "" : "; disabled");
   const struct ldx_decision *orders = ldx_self.journal.orders;
   for (const struct ldx_step *s = orders ? orders->first : NULL; s; s = s->next)
     explain_step(s, out);

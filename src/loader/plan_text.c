@@ -54,8 +54,8 @@ static void print_orders(const struct ldx_plan *p, struct ldx_out *out) {
 static void print_tools(struct ldx_out *out) {
   const struct ldx_tool_order *o = ldx_self.hooks.order;
   for (uint32_t i = 0; o && i < o->count; i++)
-    ldx_out(out, "tool %u: %s%s%s%s\n", i + 1, o->at[i]->name, o->at[i]->path ? " (" : "",
-            o->at[i]->path ? o->at[i]->path : "", o->at[i]->path ? ")" : "");
+    ldx_out(out, "tool %u: %s%s%s\n", i + 1, o->at[i]->name, o->at[i]->path && *o->at[i]->path ? ": " : "",
+            o->at[i]->path ? o->at[i]->path : "");
 }
 
 static void print_missing(struct ldx_out *out) {

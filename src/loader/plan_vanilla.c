@@ -27,9 +27,9 @@ static void forget_tools(struct ldx_options *o) {
   enum { O_WRONLY_ = 1 };
   long null = sys_open("/dev/null", O_WRONLY_);
   LDX_SYS(SYS_dup2, null, 2, 0, 0, 0, 0); /* its messages are told by the parent */
-  o->tools = o->policies = (struct ldx_words){0};
-  o->tools_env = o->policy_env = o->audit_env = o->audit_option = NULL;
-  o->record = o->frozen = o->sbom = NULL;
+  o->tools = o->tools_in_app = o->policies = (struct ldx_words){0};
+  o->tools_env = o->tools_in_app_env = o->policy_env = o->audit_env = o->audit_option = NULL;
+  o->cache = o->record = o->frozen = o->sbom = NULL;
   ldx_add_word(&o->policies, "none");
 }
 
@@ -175,6 +175,15 @@ static bool next_line(const struct ldx_vanilla *v, const char **at, struct line 
 
 static bool same(const char *a, const char *b) { return !strcmp(a ? a : "", b ? b : ""); }
 
+/* The guest's loader goes by two names. */
+static bool same_file(const char *a, const char *b) {
+  struct stat x, y;
+  if (same(a, b))
+    return true;
+  return a && b && *a && *b && !ldx_sys_failed(io_stat(&ldx_self.io, a, &x)) &&
+         !ldx_sys_failed(io_stat(&ldx_self.io, b, &y)) && x.st_dev == y.st_dev && x.st_ino == y.st_ino;
+}
+
 static bool find_request(const struct ldx_vanilla *v, const struct ldx_decision *d, struct line *out) {
   for (const char *at = v->text; next_line(v, &at, out);)
     if (out->kind == 'R' && !strcmp(out->name, d->name) && same(out->from, d->from))
@@ -185,7 +194,7 @@ static bool find_request(const struct ldx_vanilla *v, const struct ldx_decision 
 static bool vanilla_has(const struct ldx_vanilla *v, const char *path) {
   struct line l;
   for (const char *at = v->text; next_line(v, &at, &l);)
-    if (l.kind == 'R' && same(l.path, path))
+    if (l.kind == 'R' && same_file(l.path, path))
       return true;
   return false;
 }
@@ -202,8 +211,14 @@ static const struct ldx_decision *find_decision(const struct line *l) {
 }
 
 static bool plan_has(const struct ldx_plan *p, const char *path) {
+  struct stat st;
   for (uint32_t i = 0; i < p->count; i++)
     if (same(p->at[i].object->map.l_name, path))
+      return true;
+  if (!*path || ldx_sys_failed(io_stat(&ldx_self.io, path, &st)))
+    return false;
+  for (uint32_t i = 0; i < p->count; i++)
+    if (p->at[i].has_facts && p->at[i].facts.st_dev == st.st_dev && p->at[i].facts.st_ino == st.st_ino)
       return true;
   return false;
 }
@@ -233,7 +248,7 @@ static void compare_decision(struct compare *c, const struct ldx_decision *d) {
   if (find_request(c->vanilla, d, &l)) {
     diff.kind = LDX_DIFF_FILE;
     diff.vanilla = *l.path ? l.path : *l.error ? l.error : NULL;
-    if (!same(l.path, d->path) || (!d->path && !same(l.error, d->error)))
+    if (!same_file(l.path, d->path) || (!d->path && !same(l.error, d->error)))
       c->each(c->arg, &diff);
   } else if (is_first(d) && (!d->path || !vanilla_has(c->vanilla, d->path))) {
     diff.kind = LDX_DIFF_MORE;

@@ -114,6 +114,7 @@ void ldx_record_begin(struct ldx_load *l) {
   if (!program || !ldx_frozen_program(program, &d))
     refuse(&d);
   ldx_self.guide.known = ldx_frozen_path;
+  ldx_self.guide.cache = NULL; /* the record has the last word */
   ldx_self.search.algorithm = LDX_ALGORITHM_FROZEN;
 }
 
