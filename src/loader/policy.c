@@ -162,6 +162,8 @@ void ldx_read_policy(const struct ldx_object *program) {
   if (g.failed)
     sys_exit(127);
   ldx_self.policy = g.policy;
+  if (g.policy)
+    ldx_self.hooks.history_slots = (uint32_t)g.policy->events.history;
 }
 
 const struct ldx_policy *ldx_policy_load(const char *const *words, size_t count) {

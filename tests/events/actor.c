@@ -6,6 +6,7 @@
  *   history                  numbers of the history that the program itself can read
  *   threads=LIB              four threads that open and close it, again and again
  *   set-handler, handlers    its own handler of SIGSEGV is there still
+ *   exit-handler             a handler of SIGSEGV that ends the program with status 7
  *   fault-meanwhile=LIB      opens it while another thread faults, and recovers by its own handler
  *   die                      of a fault
  *   fork                     a child that opens and closes nothing, and tells how it ended */
@@ -128,6 +129,8 @@ static void fault_meanwhile(const char *name) {
   check_handlers(); /* SA_RESETHAND: it is gone */
 }
 
+static void end_well(int signal) { _exit(7); }
+
 static void fork_once(void) {
   fflush(stdout);
   pid_t child = fork();
@@ -169,6 +172,8 @@ int main(int argc, char **argv) {
       check_handlers();
     else if (!strcmp(word, "set-handler"))
       sigaction(SIGSEGV, &own, NULL);
+    else if (!strcmp(word, "exit-handler"))
+      signal(SIGSEGV, end_well);
     else if (!strcmp(word, "fault-meanwhile"))
       fault_meanwhile(value);
     else if (!strcmp(word, "fork"))

@@ -291,6 +291,31 @@ class Callbacks(EventTest):
         run = self.actor(['watchdog=2000 types=all do=hang@mapped=20'], 'now=./libev-leaf.so')
         self.assertEqual(run.err, '')
 
+    def _policy(self, events=None, **tool):
+        words = tool.pop('words').split()
+        file = self.folder / 'policy.json'
+        tool = {'path': str(self.folder / 'recorder.so'), 'args': [f'to={self.folder / "log"}', *words], **tool}
+        file.write_text(json.dumps({'version': 1, 'tools': [tool], **({'events': events} if events else {})}))
+        return {'LDX_POLICY': str(file)}
+
+    def test_X10_policy_decides_what_follows(self):
+        crash = {'words': 'types=all do=crash@dlsym'}
+        for on_fault, status in ('report', 7), ('abort', -11), ('disable', 0):
+            run = self.actor([], 'exit-handler', 'sym=malloc', env=self._policy(on_fault=on_fault, **crash), status=status)
+            end = ': it is disabled' if on_fault == 'disable' else ''
+            self.assertRegex(run.err, r'^ldx: \S+: tool recorder: segmentation fault in its callback for event dlsym '
+                                      rf'\(at 0x[0-9a-f]+, in recorder\.so\+0x[0-9a-f]+\){end}\n$')
+
+    def test_X09_policy_decides_how_long(self):
+        env = self._policy(watchdog_ms=100, words='watchdog=60000 types=all do=hang@main=300')
+        self.assertRegex(self.actor([], env=env).err, 'callback for event main has been running for .*\n.*returned after')
+
+    def test_T22_policy_decides_how_much_is_kept(self):
+        env = self._policy({'history': 1024}, words='types=dlsym')
+        run = self.actor([], 'syms=5000', 'history', env=env)
+        first, last = map(int, re.search(r'history (\d+) to (\d+),', run.out).groups())
+        self.assertEqual(last - first + 1, 1024)
+
     def test_X10_crash_in_a_lazy_call(self):
         run = self.run_with(['types=bind+main do=crash@main'], 'references')
         self.assertEqual(run.out, self.run_with([], 'references').out)
