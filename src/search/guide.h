@@ -17,7 +17,7 @@ struct ldx_search_cache {
   /* An errno value when it is known that nothing is there. */
   int (*absent)(const char *path);
   /* The search depends on this file: nothing could be opened there, or it was passed over (an errno value), or what
-   * it says counts (0). */
+   * it says counts (0). With a slash at the end: a folder that is missing. */
   void (*depends)(const char *path, int error);
   /* The search has come to this end. `steered`: tools had other bytes or another path. */
   void (*ended)(const struct ldx_find_request *r, const struct ldx_library_file *f, bool steered);

@@ -218,12 +218,18 @@ static uint8_t look_for_dir(struct finding *f, size_t dir_len) {
 /* Tools may make something of a candidate in a folder that does not exist. */
 static bool guided_paths(const struct finding *f) { return f->s->guide && f->s->guide->path; }
 
-static void tell_missing(struct finding *f, int error) {
+/* The folder is missing, or its subfolder. */
+static void tell_missing(struct finding *f, const struct ldx_dir *d, int error) {
   const struct ldx_guide *g = f->s->guide;
   if (g->tried)
     g->tried(f->request, f->path, f->source, error);
-  if (g->cache)
-    g->cache->depends(f->path, error);
+  if (!g->cache)
+    return;
+  char cut = f->path[d->len];
+  if (d->probe[0])
+    f->path[d->len] = '\0';
+  g->cache->depends(f->path, error);
+  f->path[d->len] = cut;
 }
 
 static enum verdict try_subfolder(struct finding *f, struct ldx_dir *d, uint32_t index) {
@@ -239,7 +245,7 @@ static enum verdict try_subfolder(struct finding *f, struct ldx_dir *d, uint32_t
     if (d->status[index] == LDX_DIR_UNKNOWN)
       d->status[index] = LDX_DIR_MISSING;
     if (f->s->guide)
-      tell_missing(f, missing);
+      tell_missing(f, d, missing);
     return PASSED_OVER;
   }
   enum verdict v = ldx_try_file(f);
@@ -302,7 +308,7 @@ static enum verdict try_guided_list(struct finding *f, struct ldx_search_dirs *l
   if (said != LDX_CHANGED)
     return l && !l->spent ? try_all(f, l, may_be_spent) : PASSED_OVER;
   const struct ldx_dir_list list = {other, ":", *f->source ? f->source : "tool", f->owner, f->request->loader};
-  struct ldx_search_dirs *changed = *other ? ldx_read_dirs(f->s, &list) : NULL;
+  struct ldx_search_dirs *changed = *other && ldx_search_hwcaps(f->s) ? ldx_read_dirs(f->s, &list) : NULL;
   ldx_heap_free(f->s->heap, other);
   enum verdict v = changed ? try_all(f, changed, false) : PASSED_OVER;
   ldx_heap_free(f->s->heap, changed);

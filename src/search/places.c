@@ -45,6 +45,8 @@ static void ask_again(struct ldx_places *p, struct ldx_place *place) {
   struct ldx_file_state was = place->state;
   int error = place->error;
   place->doubted = false;
+  if (place->listing == LDX_LISTING_RECENT)
+    place->listing = LDX_LISTING_NONE;
   ask(p, place);
   if (place->error == error && (error || !memcmp(&place->state, &was, sizeof was)))
     return;
@@ -208,7 +210,7 @@ static void list_open(struct ldx_places *p, struct ldx_place *place, int fd) {
     return;
   set_stat(place, &st);
   if (!is_settled(&place->state))
-    p->unfit = true;
+    place->listing = LDX_LISTING_RECENT;
   else if (read_names(p, place, fd))
     place->listing = LDX_LISTING_SOUND;
 }
@@ -255,30 +257,35 @@ static void depend(struct ldx_places *p, struct ldx_place *place, enum ldx_witne
     p->unfit = true;
 }
 
+static void note_absence(struct ldx_places *p, const char *path, size_t n) {
+  struct ldx_place *place = place_at(p, path, n);
+  if (place && place->error)
+    depend(p, place, LDX_WITNESS_ABSENT);
+  else
+    p->unfit = true;
+}
+
 /* Nothing is there: because the folder has no such name, or there is no such folder, or so says the kernel. */
-static void note_absent(struct ldx_places *p, const char *path, size_t n) {
-  while (n > 1 && path[n - 1] == '/')
-    n--;
+static void note_absent(struct ldx_places *p, const char *path, size_t whole) {
+  size_t n = whole;
   for (size_t f = folder_length(path, n); f; n = f, f = folder_length(path, f)) {
     struct ldx_place *folder = place_at(p, path, f);
+    size_t name = f;
     if (folder && folder->error && f > 1)
       continue;
-    size_t name = f;
     while (path[name] == '/')
       name++;
     if (folder)
       list(p, folder);
-    if (folder && name < n && lacks(folder, path + name, n - name)) {
+    if (folder && lacks(folder, path + name, n - name)) {
       depend(p, folder, LDX_WITNESS_FOLDER);
       return;
     }
+    if (folder && folder->listing == LDX_LISTING_RECENT && n == whole)
+      p->unfit = true;
     break;
   }
-  struct ldx_place *place = place_at(p, path, n);
-  if (!place || !place->error)
-    p->unfit = true;
-  else
-    depend(p, place, LDX_WITNESS_ABSENT);
+  note_absence(p, path, n);
 }
 
 /* A file was looked at: passed over for what it is, or read. */
@@ -295,6 +302,10 @@ void ldx_places_note(struct ldx_places *p, const char *path, int error) {
     return;
   }
   size_t n = strlen(path);
+  if (n > 1 && path[n - 1] == '/') {
+    note_absence(p, path, n - 1);
+    return;
+  }
   struct ldx_place *folder = lacking(p, path);
   if (folder) {
     depend(p, folder, LDX_WITNESS_FOLDER);

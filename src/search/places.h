@@ -17,7 +17,7 @@
 
 enum { LDX_PLACE_BUCKETS = 128 };
 
-enum ldx_listing { LDX_LISTING_NONE, LDX_LISTING_SOUND, LDX_LISTING_UNSOUND };
+enum ldx_listing { LDX_LISTING_NONE, LDX_LISTING_SOUND, LDX_LISTING_UNSOUND, LDX_LISTING_RECENT };
 
 struct ldx_place {
   struct ldx_place *next;
@@ -44,7 +44,8 @@ struct ldx_places {
 void ldx_places_doubt(struct ldx_places *p);
 /* An errno value when it is known that there is no such file; 0: ask the kernel. */
 int ldx_places_absent(struct ldx_places *p, const char *path);
-/* A search has depended on there being nothing to open at the path; or on a file that it has looked at. */
+/* A search has depended on there being nothing to open at the path; or on a file that it has looked at; or, when the
+ * path ends with a slash, on there being no such folder. */
 void ldx_places_note(struct ldx_places *p, const char *path, int error);
 /* Whether a witness of another process still holds. */
 bool ldx_places_hold(struct ldx_places *p, const char *path, const struct ldx_cache_witness *w);
