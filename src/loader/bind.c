@@ -123,7 +123,7 @@ bool ldx_bind(struct ldx_object *o, uint64_t symidx, uint32_t flags, struct ldx_
   out->object = r.object;
   if (r.object->overridden)
     out->override = ldx_override(r.object, r.sym);
-  if (ldx_wraps_memory() && !out->override)
+  if (ldx_self.watches.binds && !out->override)
     out->override = ldx_memory_wrapper(o, r.object, r.sym, ldx_symbol_address(r.object, r.sym));
   return true;
 }

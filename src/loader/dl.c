@@ -308,7 +308,7 @@ static void *value_of(struct ldx_object *o, const Elf64_Sym *s) {
     return base ? base + s->st_value : NULL;
   }
   uintptr_t override = o->overridden ? ldx_override(o, s) : 0;
-  if (ldx_wraps_memory() && !override)
+  if (ldx_self.watches.binds && !override)
     override = ldx_memory_wrapper(NULL, o, s, ldx_symbol_address(o, s));
   if (override)
     return (void *) override;

@@ -150,7 +150,7 @@ uintptr_t ldx_override(struct ldx_object *definer, const Elf64_Sym *sym) {
   if (f || definer->ns != &ldx_self.base || !is_current(definer, sym, name))
     return f;
   uintptr_t real = ldx_symbol_address(definer, sym);
-  f = ldx_process_wanted() ? ldx_process_wrapper(name, real) : 0;
+  f = ldx_self.watches.binds ? ldx_process_wrapper(name, real) : 0;
   bool wrapped = ldx_self.options.command || ldx_io_wraps_program();
   return f || !wrapped ? f : ldx_exe_wrapper(name, real);
 }

@@ -49,7 +49,9 @@ static uint32_t flags_of(const struct ldx_object *o) {
 }
 
 static struct ldx_object_info describe(const struct ldx_object *o) {
-  struct ldx_span id = o->faked ? (struct ldx_span){0} : elf_build_id(&o->image, o->phdrs, o->image.phnum);
+  struct ldx_span id = {0};
+  if (!o->faked)
+    id = elf_build_id(&o->image, o->phdrs, o->image.phnum);
   return (struct ldx_object_info){.size = sizeof(struct ldx_object_info),
                                   .flags = flags_of(o),
                                   .id = o->id,

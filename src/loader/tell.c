@@ -7,6 +7,7 @@
 #include "hooks/history.h"
 #include "loader/guard.h"
 #include "loader/load.h"
+#include "loader/tell_process.h"
 
 struct ldx_event ldx_event_about(enum ldx_event_type type, const struct ldx_object *o) {
   return (struct ldx_event){.type = type, .object = o ? o->id : 0, .ns = o && o->ns ? o->ns->id : 0};
@@ -174,6 +175,7 @@ int ldx_subscribe(struct ldx_tool *tool, uint64_t types, ldx_event_fn *fn, void 
     replay(s);
   ldx_reader_leave(reader);
   reclaim();
+  ldx_watch_bindings();
   return s ? 0 : -ENOMEM;
 }
 

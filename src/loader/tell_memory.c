@@ -265,6 +265,8 @@ static uintptr_t wrapper_of(enum wrapped which) {
  * not wrapped. */
 uintptr_t ldx_memory_wrapper(const struct ldx_object *from, const struct ldx_object *definer, const Elf64_Sym *sym,
                              uintptr_t real) {
+  if (!ldx_watches_memory() && !ldx_self.in_app)
+    return 0;
   if (definer->ns != &ldx_self.base || definer->kind == LDX_LOADER || ELF64_ST_TYPE(sym->st_info) != STT_FUNC ||
       (from && (from->overridden || from->ns != &ldx_self.base)))
     return 0;

@@ -10,12 +10,9 @@ static inline bool ldx_watches_memory(void) {
   return __builtin_expect((ldx_self.hooks.wanted & events) != 0, 0);
 }
 
-/* Whether references are to be bound to wrappers. Tools of the program's namespace say what they want when that is
- * done already. */
-static inline bool ldx_wraps_memory(void) { return ldx_watches_memory() || __builtin_expect(!!ldx_self.in_app, 0); }
-
-/* The wrapper for a reference (of `from`; NULL: a dlsym) to a function that lies at `real`; 0: it has none. libc's
- * own references have none: what it allocates for itself is not the program's doing. */
+/* The wrapper for a reference (of `from`; NULL: a dlsym) to a function that lies at `real`; 0: it has none, or nobody
+ * has asked for allocations so far. libc's own references have none: what it allocates for itself is not the
+ * program's doing. */
 uintptr_t ldx_memory_wrapper(const struct ldx_object *from, const struct ldx_object *definer, const Elf64_Sym *sym,
                              uintptr_t real);
 

@@ -93,7 +93,17 @@ void ldx_tell_child(void) {
     tell(LDX_EV_CHILD, parent(), NULL);
 }
 
+/* Tools of the program's namespace say what they want when references are bound already. */
+void ldx_watch_bindings(void) {
+  const uint64_t events = LDX_EV_BIT(LDX_EV_FORK) | LDX_EV_BIT(LDX_EV_VFORK) | LDX_EV_BIT(LDX_EV_CLONE) |
+                          LDX_EV_BIT(LDX_EV_SPAWN) | LDX_EV_BIT(LDX_EV_CHILD) | LDX_EV_BIT(LDX_EV_EXEC) |
+                          LDX_EV_BIT(LDX_EV_ALLOC) | LDX_EV_BIT(LDX_EV_REALLOC) | LDX_EV_BIT(LDX_EV_FREE);
+  if ((ldx_self.hooks.wanted & events) || ldx_self.options.follow || ldx_self.in_app)
+    __atomic_store_n(&ldx_self.watches.binds, true, __ATOMIC_RELAXED);
+}
+
 void ldx_tell_followed(void) {
+  ldx_watch_bindings();
   ldx_follow_begin();
   if (ldx_self.options.followed)
     tell(LDX_EV_CHILD, parent(), ldx_self.program_path);

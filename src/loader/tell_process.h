@@ -7,15 +7,9 @@
 
 #include "loader/context.h"
 
-/* Events that the wrappers tell. */
-#define LDX_PROCESS_EVENTS                                                                                           \
-  (LDX_EV_BIT(LDX_EV_FORK) | LDX_EV_BIT(LDX_EV_VFORK) | LDX_EV_BIT(LDX_EV_CLONE) | LDX_EV_BIT(LDX_EV_SPAWN) |        \
-   LDX_EV_BIT(LDX_EV_CHILD) | LDX_EV_BIT(LDX_EV_EXEC))
+/* Decides whether references that are bound from now on go to wrappers: of processes, and of allocations. */
+void ldx_watch_bindings(void);
 
-/* Tools of the program's namespace say what they want when references are bound already. */
-static inline bool ldx_process_wanted(void) {
-  return (ldx_self.hooks.wanted & LDX_PROCESS_EVENTS) || ldx_self.options.follow || ldx_self.in_app;
-}
 /* The wrapper of libc's function `name`, which lies at `real`; 0 when it has none. Only if wanted. */
 uintptr_t ldx_process_wrapper(const char *name, uintptr_t real);
 

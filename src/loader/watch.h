@@ -21,6 +21,7 @@ struct ldx_following {
 };
 
 struct ldx_watches {
+  bool binds;                              /* references to the functions below are to be bound to their wrappers */
   uintptr_t process[LDX_PROCESS_WRAPPERS]; /* libc's own functions behind the wrappers */
   uintptr_t memory[LDX_MEMORY_WRAPPERS];
   uintptr_t errno_location;
