@@ -8,7 +8,6 @@
 #include "loader/io.h"
 #include "loader/load.h"
 
-
 /* > 0: all calls of this thread; < 0: none. */
 static int32_t wish(void) {
   const struct ldx_thread *th = ldx_thread_self();
