@@ -1,5 +1,6 @@
 /* Section names and section headers are written anew at the file's end, behind the policy; everything in front of
- * them stays where it is. So taking a policy out again leaves the very file that there was. */
+ * them stays where it is. Where the linker had put them at the end, taking a policy out again leaves the very file
+ * that there was. */
 #include "ldx-policy-elf.h"
 
 #include <elf.h>

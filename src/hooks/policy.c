@@ -92,7 +92,7 @@ static char *beside(struct ldx_policy *p, const char *file, const char *path) {
   char *out = policy_alloc(p, folder + n + 1);
   if (out) {
     memcpy(out, file, folder);
-    memcpy(out + folder, path, n);
+    memcpy(out + folder, path, n + 1);
   }
   return out;
 }

@@ -58,14 +58,14 @@ static void put_value(struct expansion *x, const char *value) {
 static bool put_variable(struct expansion *x, const char *dollar, const struct name *n, const char *start) {
   const struct ldx_policy_reader *r = x->g->reader;
   char name[16] = {0};
-  if (is_one_of(start, n->length, of_search, LDX_COUNT(of_search)) ||
-      (!r->variable && is_one_of(start, n->length, own, LDX_COUNT(own)))) {
+  bool searched = is_one_of(start, n->length, of_search, LDX_COUNT(of_search));
+  if (!searched && !is_one_of(start, n->length, own, LDX_COUNT(own)))
+    return policy_fault(x->g, x->token, "unknown variable \"%.*s\": there are $HOME, $APP, $XDG_CACHE_HOME, $USER",
+                        n->length ? (int)n->whole : 2, dollar);
+  if (searched || !r->variable) {
     put(x, dollar, n->whole);
     return true;
   }
-  if (!is_one_of(start, n->length, own, LDX_COUNT(own)))
-    return policy_fault(x->g, x->token, "unknown variable \"%.*s\": there are $HOME, $APP, $XDG_CACHE_HOME, $USER",
-                        n->length ? (int)n->whole : 2, dollar);
   memcpy(name, start, n->length);
   const char *value = r->variable(r->arg, name);
   *x->unset = !value;

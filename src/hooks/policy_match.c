@@ -19,7 +19,7 @@ static void capture(struct matching *m, size_t start, size_t end) {
 /* On a mismatch the latest * takes one character more; what came behind it is matched, and captured, anew. So the
  * time is at most the product of both lengths. */
 bool ldx_policy_match(const char *glob, const char *text, struct ldx_policy_captures *out) {
-  struct ldx_policy_captures unused;
+  struct ldx_policy_captures unused = {0};
   struct matching m = {.out = out ? out : &unused};
   const char *p = glob ? glob : "*", *star = NULL, *from = text, *t = text;
   uint32_t before_star = 0;

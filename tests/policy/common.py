@@ -69,6 +69,7 @@ def main(text):
     parser.add_argument('--ldx', required=True)
     parser.add_argument('--ldx-policy', required=True)
     parser.add_argument('--ldx-interp', required=True)
+    parser.add_argument('--ldx-with-system-policy', required=True)
     parser.add_argument('--cc', default='cc')
     options, rest = parser.parse_known_args()
     build()

@@ -198,6 +198,72 @@ class Privileged(Running):
                 self.assertEqual(done.returncode, 127 if obeyed else 7)
 
 
+class Systems(Running):
+    """A policy of the system's, in a mount namespace that has an /etc of its own."""
+
+    def setUp(self):
+        super().setUp()
+        self.folder.chmod(0o755)
+        self.etc = self.folder / 'etc'
+        (self.etc / 'ldx').mkdir(parents=True)
+        shutil.copy('/etc/ld.so.cache', self.etc)
+        self.system = self.etc / 'ldx/policy.json'
+        program = self.copy('pie')
+        self.program = program.with_name('privileged')
+        run(common.options.ldx_interp, '--set', common.options.ldx_with_system_policy, '-o', self.program, program,
+            check=True)
+
+    def under(self, *words, **more):
+        nobody = ['setpriv', '--reuid=65534', '--regid=65534', '--clear-groups']
+        return run('unshare', '-m', 'sh', '-c', 'mount --bind "$0" /etc && exec "$@"', self.etc, *nobody, self.program,
+                   *words, **more)
+
+    def test_it_is_obeyed(self):
+        self.system.write_text(DENY)
+        for mode in (0o755, 0o4755):
+            self.program.chmod(mode)
+            self.assert_denied(self.under(), '/etc/ldx/policy.json')
+        self.program.chmod(0o755)
+        self.assert_runs(self.under(env={'LDX_POLICY': 'none', 'PATH': '/usr/bin:/bin'}))
+        self.program.chmod(0o4755)
+        self.assert_denied(self.under(env={'LDX_POLICY': 'none', 'PATH': '/usr/bin:/bin'}), '/etc/ldx/policy.json')
+
+    def test_there_is_none(self):
+        for mode in (0o755, 0o4755):
+            self.program.chmod(mode)
+            self.assert_runs(self.under())
+
+    def test_it_is_not_the_systems(self):
+        """Somebody could have written it: the program does not start, rather than without what root wanted."""
+        def owner():
+            shutil.chown(self.system, 65534)
+
+        def writable():
+            self.system.chmod(0o666)
+
+        def folder():
+            self.system.chmod(0o644)
+            self.system.parent.chmod(0o777)
+
+        def link():
+            self.system.parent.chmod(0o755)
+            self.system.rename(self.folder / 'elsewhere')
+            self.system.symlink_to(self.folder / 'elsewhere')
+
+        for make in (owner, writable, folder, link):
+            with self.subTest(make.__name__):
+                self.system.unlink(missing_ok=True)
+                self.system.write_text(DENY)
+                make()
+                self.program.chmod(0o755)
+                self.assert_denied(self.under(), '/etc/ldx/policy.json')
+                self.program.chmod(0o4755)
+                done = self.under()
+                self.assertEqual((done.returncode, done.stdout), (127, ''))
+                self.assertRegex(done.stderr, '^ldx: /etc/ldx/policy.json: cannot read policy file: .*\n$')
+                self.assertNotIn('no maths', done.stderr)
+
+
 class Cost(Running):
     """Without a policy nothing is asked of the kernel for one; with a mark the file is opened once more."""
 

@@ -3,6 +3,7 @@
 
 import json
 import pathlib
+import re
 import sys
 
 sys.dont_write_bytecode = True
@@ -11,6 +12,8 @@ from common import Case, run
 
 SMALL = '{\n  "deny": [{"match": "libm.so*", "why": "no maths"}]\n}\n'
 SAMPLES = pathlib.Path(__file__).parent / 'samples'
+ROOT = pathlib.Path(__file__).parents[2]
+MANUAL, SCHEMA = ROOT / 'docs/policy.md', ROOT / 'src/hooks/policy_schema.c'
 
 
 class Texts(Case):
@@ -53,6 +56,18 @@ class Texts(Case):
         self.assertEqual(done, json.dumps(expected, separators=(',', ':')) + '\n')
         merged = self.write('merged', done)
         self.assertEqual(self.tool('merge', '--json', merged).stdout, done)
+
+    def test_manual(self):
+        """Its examples are policies, and show every key."""
+        blocks = re.findall(r'(?m)^\n((?:    .*\n)+)', MANUAL.read_text())
+        examples = [block for block in blocks if block.startswith('    {')]
+        self.write('common.json', '{}')
+        for example in examples:
+            self.tool('check', self.write('example', example))
+        keys = set(re.findall(r'"([$\w]+)":', ''.join(examples)))
+        all_keys = set(re.findall(r'(?:POLICY|TOOL|GROUP|RULE)\((?:.*?)"([$\w]+)", POLICY_', SCHEMA.read_text()))
+        self.assertGreater(len(all_keys), 50)
+        self.assertEqual(all_keys - keys - {'rpath', 'ns'}, set())
 
     def test_words_that_are_not_understood(self):
         for words in ([], ['chek', 'x'], ['check'], ['add', 'x'], ['show'], ['--nonsense'], ['format', 'a', 'b']):
