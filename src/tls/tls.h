@@ -85,13 +85,13 @@ struct ldx_thread {
   uint64_t reader_epoch;           /* 0: not inside a lock-free reader */
   struct ldx_iteration *iteration; /* the innermost call of dl_iterate_phdr it is in */
   union ldx_dtv *dtv;
-  int32_t io_wish; /* whether providers answer its calls: > 0 all, < 0 none, 0 those of `files` */
-  int32_t process, id; /* of an adopted thread */
-  uint64_t number;     /* never used twice; 0: nobody has asked for it yet */
+  int32_t io_wish;                 /* whether providers answer its calls: > 0 all, < 0 none, 0 those of `files` */
+  int32_t process, id;             /* of an adopted thread */
+  uint64_t number;                 /* never used twice; 0: nobody has asked for it yet */
   uintptr_t stack_low, stack_high; /* where its libc must be asked, and was; 0: not known */
-  bool told;           /* its static blocks were, and it has not ended since */
-  bool forking;        /* by a call that tells of it */
-  bool allocating;      /* it is inside a watched allocation function */
+  bool told;                       /* its static blocks were, and it has not ended since */
+  bool forking;                    /* by a call that tells of it */
+  bool allocating;                 /* it is inside a watched allocation function */
   const struct ldx_object *probed[LDX_TLS_PROBES]; /* what it asked for last, and may still read */
   uint32_t probes;
 };
