@@ -30,7 +30,7 @@ struct ldx_tool {
   const char *why_here; /* what put it behind the one before */
   uint32_t rank;        /* order of registration */
   uint32_t state;
-  uintptr_t set_cancel_state; /* of its libc; 0: not looked for yet, UINTPTR_MAX: it has none */
+  uintptr_t set_cancel_state;            /* of its libc; 0: not looked for yet, UINTPTR_MAX: it has none */
   uint64_t calls, nanoseconds, watchdog; /* watchdog: nanoseconds, 0: the usual */
   uint64_t only;                         /* event types that it may hear of; 0: all */
   uint32_t on_fault;                     /* enum ldx_on_fault */

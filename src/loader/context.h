@@ -92,8 +92,8 @@ struct ldx_options {
   struct ldx_words tools, tools_in_app;
   bool control;                             /* a control thread from the start */
   const char *tools_env, *tools_in_app_env; /* LDX_TOOLS, LDX_TOOLS_IN_APP */
-  const char *cache;     /* --cache, LDX_CACHE: files and folders, "auto" among them */
-  const char *cache_key; /* --cache-key */
+  const char *cache;                        /* --cache, LDX_CACHE: files and folders, "auto" among them */
+  const char *cache_key;                    /* --cache-key */
   struct ldx_words policies;
   const char *policy_env; /* LDX_POLICY */
   size_t static_tls;      /* bytes for libraries that come when threads are there; 0: the usual */
