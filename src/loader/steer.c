@@ -299,6 +299,7 @@ static enum ldx_verdict steer_image(const struct ldx_find_request *r, const char
       ldx_fail(d, LDX_DIAG_LOAD, 0, path, "tool %s gives no usable image", t->name);
       return LDX_DENY;
     }
+    LDX_SYS(SYS_lseek, *fd, 0, 0 /* SEEK_SET */, 0, 0, 0); /* whoever wrote it left it at the end */
     ldx_journal_step(&(struct ldx_step){
         .kind = LDX_STEP_IMAGE, .what = "image", .to = path, .author = t->name, .why = a.answer.why});
     tell_change(LDX_EV_REWRITTEN, &q, path, "(image from memory)", t->name, a.answer.why);
@@ -441,13 +442,26 @@ void ldx_guide_searches(void) {
     g->list = note_list;
     g->tried = note_try;
   }
-  if (ldx_self.hooks.steered) {
-    g->path = steer_path;
-    g->image = steer_image;
-    g->folders = steer_folders;
-    g->search = steer_search;
+  const struct ldx_tool_order *tools = ldx_self.hooks.order;
+  for (uint32_t i = 0; tools && i < tools->count; i++) { /* what nobody steers, nobody is asked about */
+    if (OFFERS(tools->at[i], path))
+      g->path = steer_path;
+    if (OFFERS(tools->at[i], image))
+      g->image = steer_image;
+    if (OFFERS(tools->at[i], paths))
+      g->folders = steer_folders;
+    if (OFFERS(tools->at[i], search))
+      g->search = steer_search;
   }
   ldx_self.search.guide = g;
+}
+
+void ldx_guide_for(const struct ldx_tool *t) {
+  if (!t->steering)
+    return;
+  ldx_rlock_enter(&ldx_self.lock);
+  ldx_guide_searches();
+  ldx_rlock_leave(&ldx_self.lock);
 }
 
 int ldx_steer(ldx_tool *tool, const struct ldx_steering *steering, void *ctx) {

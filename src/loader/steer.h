@@ -16,6 +16,8 @@ const char *ldx_steer_name(struct ldx_load *l, const char *name, const struct ld
 /* From now on searches are guided (search/guide.h): tools steer, or a journal is kept. To be called again when
  * that changes. */
 void ldx_guide_searches(void);
+/* The same when a tool has found its place, under the writer lock. */
+void ldx_guide_for(const struct ldx_tool *t);
 
 /* Orders the objects of a load: its search scope, or its constructors. False: see the load's diag. */
 bool ldx_steer_scope(struct ldx_load *l, struct ldx_object **at, uint32_t count);

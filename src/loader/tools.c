@@ -230,6 +230,7 @@ bool ldx_add_tool(struct ldx_tool_wish *w, bool late, struct ldx_diag *d) {
   if (ok && w->policy)
     place(t, w->policy);
   if (ok && ldx_hooks_add_tool(&ldx_self.hooks, t, d)) {
+    ldx_guide_for(t);
     tell_ready(t);
     return true;
   }

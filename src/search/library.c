@@ -168,6 +168,23 @@ static enum verdict open_guided(struct finding *f) {
 }
 
 /* The candidate may become another one; when that will not do, the search goes on from where it was. */
+/* A name that is nowhere may still be known to somebody who has its bytes. */
+static enum verdict try_image_by_name(struct finding *f) {
+  const struct ldx_guide *g = f->s->guide;
+  int fd = -1;
+  enum ldx_verdict said = g->image(f->request, f->request->name, &fd, f->diag);
+  if (said != LDX_CHANGED)
+    return said == LDX_DENY ? FATAL : PASSED_OVER;
+  if (!ldx_find_room(f, strlen(f->request->name) + 1))
+    return fatal(f, fd, ENOMEM, "cannot create search path array");
+  strcpy(f->path, f->request->name);
+  f->source = "memory";
+  f->owner = NULL;
+  f->out->fd = fd;
+  f->out->from_memory = true;
+  return check_file(f);
+}
+
 static enum verdict try_guided(struct finding *f) {
   const struct ldx_guide *g = f->s->guide;
   char *asked = f->path, *other = NULL;
@@ -307,6 +324,7 @@ static enum verdict try_guided_list(struct finding *f, struct ldx_search_dirs *l
     g->list(f->request, f->source, f->owner);
   if (said != LDX_CHANGED)
     return l && !l->spent ? try_all(f, l, may_be_spent) : PASSED_OVER;
+  ldx_default_path(f->s, &f->oom); /* this may be the first list of all: have what lists need */
   const struct ldx_dir_list list = {other, ":", *f->source ? f->source : "tool", f->owner, f->request->loader};
   struct ldx_search_dirs *changed = *other && ldx_search_hwcaps(f->s) ? ldx_read_dirs(f->s, &list) : NULL;
   ldx_heap_free(f->s->heap, other);
@@ -509,6 +527,8 @@ static enum verdict search_all(struct finding *f) {
     if (said == LDX_STOP)
       return PASSED_OVER;
   }
+  if (go_on(f, v) && g && g->image)
+    v = try_image_by_name(f);
   return go_on(f, v) ? ldx_search_algorithm(f) : v;
 }
 

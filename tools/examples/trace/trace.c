@@ -24,6 +24,8 @@ static struct {
   FILE *file;
   uint32_t pid; /* whose file it is */
   bool binds;
+  const char **names; /* of objects, by their ids: only LDX_EV_MAPPED has them */
+  size_t room;
   /* Libraries are searched for, mapped and relocated one after the other, under the loader's lock. */
   uint64_t search_began, step_ended;
 } trace;
@@ -64,6 +66,24 @@ static void follow_fork(const struct ldx_event *e) {
   open_file(path, e->pid);
 }
 
+/* Ids are small numbers. Texts of events stay. */
+static void note_name(const struct ldx_event *e) {
+  if (e->object >= trace.room) {
+    size_t room = 2 * (size_t)e->object + 64;
+    const char **bigger = realloc(trace.names, room * sizeof *bigger);
+    if (!bigger)
+      return;
+    memset(bigger + trace.room, 0, (room - trace.room) * sizeof *bigger);
+    trace.names = bigger;
+    trace.room = room;
+  }
+  trace.names[e->object] = e->u.lib.name;
+}
+
+static const char *name_of(const struct ldx_event *e) {
+  return e->object < trace.room ? trace.names[e->object] : NULL;
+}
+
 /* Microseconds with three places: the format's unit. */
 static void begin_entry(const struct ldx_event *e, char phase, uint64_t time, const char *what, const char *name) {
   fprintf(trace.file,
@@ -80,9 +100,9 @@ static void add(const struct ldx_event *e, char phase, const char *what, const c
 /* A bar from `began` to now. */
 static void add_bar(const struct ldx_event *e, uint64_t began, const char *what) {
   uint64_t length = e->time - began;
-  begin_entry(e, 'X', began, what, e->u.lib.name);
+  begin_entry(e, 'X', began, what, name_of(e));
   fprintf(trace.file, ",\"dur\":%" PRIu64 ".%03u,\"args\":{\"path\":", length / 1000, (unsigned)(length % 1000));
-  write_text(e->u.lib.path);
+  write_text(e->type == LDX_EV_MAPPED ? e->u.lib.path : "");
   fputs("}}", trace.file);
 }
 
@@ -95,6 +115,7 @@ static void bind(const struct ldx_event *e) {
 /* The loader tells of a library's steps when they are done; each one began when the step before it ended. */
 static void library(const struct ldx_event *e) {
   if (e->type == LDX_EV_MAPPED) {
+    note_name(e);
     add_bar(e, trace.search_began ? trace.search_began : e->time, "map");
     trace.search_began = 0;
   } else {
@@ -120,10 +141,10 @@ static void take(const struct ldx_event *e) {
     library(e);
     break;
   case LDX_EV_INIT:
-    add(e, 'B', "constructors", e->u.lib.name);
+    add(e, 'B', "constructors", name_of(e));
     break;
   case LDX_EV_READY:
-    add(e, 'E', "constructors", e->u.lib.name);
+    add(e, 'E', "constructors", name_of(e));
     break;
   case LDX_EV_DLOPEN:
     add(e, 'B', "dlopen", e->u.call.name);
