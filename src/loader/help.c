@@ -42,7 +42,7 @@ static const char usage[] =
     "                        search these glibc-hwcaps folders (a:b:c) before the CPU's own\n"
     "  --glibc-hwcaps-mask NAMES\n"
     "                        of the CPU's own glibc-hwcaps folders, search only these (a:b:c)\n"
-    "  --audit NAMES         accepted, and told that it is not supported\n"
+    "  --audit NAMES         run these auditors (rtld-audit(7)), as LD_AUDIT says too\n"
     "  --cache FILES         use these launch caches (a:b, files or folders), nearest first, and keep there what is "
     "learnt;\n"
     "                        'auto': beside the program, the user's, the system's; 'none': none (LDX_CACHE; see "

@@ -18,7 +18,7 @@ struct ldx_object;
 struct ldx_namespace;
 struct ldx_search_dirs;      /* search/ */
 struct ldx_policy_namespace; /* hooks/ */
-struct ldx_audit_object; /* loader/ */
+struct ldx_audit_object;
 
 /* The debugger's view of an object (gABI-era SVR4 interface): exposed to gdb, libthread_db, every guest
  * libc and countless tools. Don't move, don't delete. */
@@ -93,10 +93,10 @@ struct ldx_object {
   struct ldx_name *names;  /* every name it was asked for by, and its soname */
   uint32_t name_entries;   /* of it in the namespace's table (names.h) */
   const char *soname;
-  uint64_t id;        /* never used twice */
+  uint64_t id;                         /* never used twice */
   const struct ldx_identity *identity; /* what the file was: record.h; NULL: not noted */
-  const char *reason; /* why this file: kept text, when somebody wants to know; NULL: not noted */
-  char *origin;       /* folder of the file; NULL until asked for, "" when unknown */
+  const char *reason;                  /* why this file: kept text, when somebody wants to know; NULL: not noted */
+  char *origin;                        /* folder of the file; NULL until asked for, "" when unknown */
   dev_t dev;
   ino_t ino;
 
@@ -145,8 +145,10 @@ struct ldx_object {
   uint32_t init_rank;   /* its turn among all constructors; 0: not yet */
   bool unused;          /* scratch of unload.c */
   bool of_tool;         /* a tool, or what one brought along */
-  struct ldx_audit_object *audit; /* NULL: no auditor has been told of it */
   int visit;            /* scratch of graph walks */
+
+  /* Owned by loader/audit.c; NULL: no auditor has been told of it */
+  struct ldx_audit_object *audit;
 };
 
 _Static_assert(offsetof(struct ldx_object, map.l_prev) == 32, "link_map's public prefix");
@@ -168,8 +170,8 @@ struct ldx_namespace {
   struct ldx_namespace *next;
   struct ldx_object *first, *last_proxy, *first_real, *last;
   uint32_t count;
-  bool isolated; /* has a libc of its own */
-  bool of_tool;  /* a tool's */
+  bool isolated;                           /* has a libc of its own */
+  bool of_tool;                            /* a tool's */
   const struct ldx_policy_namespace *rule; /* what the policy says of it; NULL: nothing */
   struct ldx_r_debug *debug;
   struct ldx_scope_slot global;
