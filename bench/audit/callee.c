@@ -1,0 +1,2 @@
+int callee(int a);
+int callee(int a) { return a + 1; }
