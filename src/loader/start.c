@@ -12,6 +12,7 @@
 #include "base/valgrind.h"
 #include "loader/control.h"
 #include "loader/error.h"
+#include "loader/event_log.h"
 #include "loader/guest.h"
 #include "loader/launch_cache.h"
 #include "loader/load.h"
@@ -222,7 +223,8 @@ static struct ldx_object *program_from_file(const char *path, struct ldx_load *l
   struct stat st;
   open_program(path, &f, &st);
   note_exe_path(f.fd);
-  if (ldx_listing() && ldx_self.options.mode != LDX_PLAN) /* ldd's readers know $ORIGIN as the folder of the name that was given */
+  /* ldd's readers know $ORIGIN as the folder of the name that was given */
+  if (ldx_listing() && ldx_self.options.mode != LDX_PLAN)
     ldx_self.search.program_path = path;
   ldx_trace_map(path, l->ns);
   struct ldx_object *o = ldx_map_file(l, &f, &st, path, LDX_PROGRAM);
@@ -373,6 +375,9 @@ static void load_program(struct ldx_load *l) {
   ldx_read_policy(l->root);
   if (ldx_self.policy && !ldx_start_policy())
     must(NULL);
+  struct ldx_diag d = {.heap = &ldx_self.heap};
+  if ((ldx_self.policy || ldx_self.options.trace_events) && !ldx_start_event_log(&d))
+    ldx_die(&d);
   ldx_launch_cache_begin();
   if (ldx_tools_wanted())
     ldx_start_tools(l);
