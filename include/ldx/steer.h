@@ -106,8 +106,8 @@ struct ldx_steering {
   /* The whole algorithm: LDX_CHANGED when ldx_search_try has opened something, LDX_DENY, LDX_STOP for "nowhere",
    * LDX_PASS for the algorithm in force. */
   enum ldx_verdict (*search)(void *ctx, const struct ldx_request *, ldx_search *, struct ldx_answer *out);
-  /* Bytes instead of a file. No file is opened then. For a name without a slash it is asked with the name itself first,
-   * then with each path that would be tried; where the answer comes is the path of the object. */
+  /* Bytes instead of a file. No file is opened then. For a name without a slash it is asked with the name itself
+   * first, then with each path that would be tried; where the answer comes is the path of the object. */
   enum ldx_verdict (*image)(void *ctx, const struct ldx_request *, const char *path, struct ldx_answer *out);
   /* Identity of a file, for caches and for "is it loaded already": up to 32 bytes. */
   enum ldx_verdict (*key)(void *ctx, const struct ldx_file_facts *, uint8_t out[32]);

@@ -131,6 +131,8 @@ static void publish(struct ldx_load *l, struct ldx_object *o) {
   o->pending = false;
   o->dlopened = !l->startup;
   glibc_fill_map(&ldx_self.glibc, o);
+  if (o->jit)
+    ldx_jit_announce(&ldx_self.jit, o->jit);
   if ((!l->startup || !o->map.l_prev) && o != l->ns->first) {
     ldx_namespace_append(l->ns, o);
     ldx_names_add(l->ns, &ldx_self.heap, o);

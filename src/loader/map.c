@@ -242,6 +242,20 @@ static bool map_phdrs(struct ldx_object *o, struct ldx_library_file *f, const ch
   return true;
 }
 
+/* A debugger finds no file of that name: it is shown these bytes. */
+static void keep_for_debuggers(struct ldx_object *o, int fd, uint64_t size) {
+  char *copy = ldx_new(size + 1);
+  uint64_t done = 0;
+  while (copy && done < size) {
+    long n = io_pread(&ldx_self.io, fd, copy + done, size - done, (int64_t)done);
+    if (n <= 0)
+      break;
+    done += (uint64_t)n;
+  }
+  if (copy)
+    o->jit = ldx_jit_prepare(&ldx_self.heap, copy, done, o->image.bias);
+}
+
 struct ldx_object *ldx_map_file(struct ldx_load *l, struct ldx_library_file *f, const struct stat *st,
                                 const char *name, enum ldx_object_kind kind) {
   struct ldx_object *o = ldx_new_object(kind, f->path);
@@ -258,6 +272,8 @@ struct ldx_object *ldx_map_file(struct ldx_load *l, struct ldx_library_file *f, 
   bool ok = phdrs && check_type((const Elf64_Ehdr *)f->head, kind, name, l->diag) &&
             map_phdrs(o, f, name, phdrs, size, l->diag) && ldx_read_object(o, l->diag);
   ldx_delete(own);
+  if (ok && o->from_memory)
+    keep_for_debuggers(o, f->fd, size);
   if (ok)
     return o;
   ldx_unmap_object(o);
@@ -339,6 +355,9 @@ bool ldx_read_object(struct ldx_object *o, struct ldx_diag *d) {
 }
 
 void ldx_unmap_object(struct ldx_object *o) {
+  if (o->jit)
+    ldx_jit_drop(&ldx_self.jit, &ldx_self.heap, o->jit);
+  o->jit = NULL;
   if (o->mapped_here)
     io_munmap(&ldx_self.io, (void *)o->map_start, o->map_end - o->map_start);
   o->mapped_here = false;

@@ -1,5 +1,5 @@
-/* "ifunc" of the policy: another variant of an indirect function than its resolver chooses. Variants are local symbols
- * most often: they stand in .symtab of the library, or of its separate debug file. */
+/* "ifunc" of the policy: another variant of an indirect function than its resolver chooses. Variants are local
+ * symbols most often: they stand in .symtab of the library, or of its separate debug file. */
 #include <fcntl.h>
 #include <string.h>
 
@@ -43,9 +43,11 @@ static uintptr_t in_file(const struct ldx_object *o, const char *path, const cha
   struct ldx_policy_bytes file = {.fd = (int)fd};
   if (!ldx_sys_failed(io_fstat(&ldx_self.io, (int)fd, &st))) {
     file.size = (uint64_t)st.st_size;
-    if (ldx_policy_find_section(&ldx_self.heap, &file, ".symtab", SYMTAB_LIMIT, &symbols, &symbols_size, &fault) == 1 &&
+    if (ldx_policy_find_section(&ldx_self.heap, &file, ".symtab", SYMTAB_LIMIT, &symbols, &symbols_size, &fault) ==
+            1 &&
         ldx_policy_find_section(&ldx_self.heap, &file, ".strtab", SYMTAB_LIMIT, &strings, &strings_size, &fault) == 1)
-      found = in_symbols(o, (const Elf64_Sym *)symbols, symbols_size / sizeof(Elf64_Sym), strings, strings_size, name);
+      found =
+          in_symbols(o, (const Elf64_Sym *)symbols, symbols_size / sizeof(Elf64_Sym), strings, strings_size, name);
   }
   io_close(&ldx_self.io, (int)fd);
   ldx_delete(symbols);

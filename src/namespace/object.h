@@ -18,7 +18,8 @@ struct ldx_object;
 struct ldx_namespace;
 struct ldx_search_dirs;      /* search/ */
 struct ldx_policy_namespace; /* hooks/ */
-struct ldx_audit_object;
+struct ldx_jit_entry;        /* debug-protocol/ */
+struct ldx_audit_object;     /* loader/ */
 
 /* The debugger's view of an object (gABI-era SVR4 interface): exposed to gdb, libthread_db, every guest
  * libc and countless tools. Don't move, don't delete. */
@@ -140,6 +141,7 @@ struct ldx_object {
   bool ld_adjusted;     /* it holds addresses by now */
   bool dlopened;        /* loaded after start-up */
   bool from_memory;     /* a tool gave its bytes */
+  struct ldx_jit_entry *jit; /* what debuggers are shown of such an object */
   bool ready;           /* its constructors have ended */
   bool pending;         /* belongs to a load that has not been committed */
   uint32_t init_rank;   /* its turn among all constructors; 0: not yet */

@@ -1,5 +1,6 @@
 /* Where musl looks for a library: LD_LIBRARY_PATH, then DT_RUNPATH or else DT_RPATH of the object that needs it, of
- * whoever needed that, and so on, then the folders of /etc/ld-musl-ARCH.path. A program of another libc can be searched for in this way, too. */
+ * whoever needed that, and so on, then the folders of /etc/ld-musl-ARCH.path. A program of another libc can be
+ * searched for in this way, too. */
 #ifndef LDX_SEARCH_MUSL_H
 #define LDX_SEARCH_MUSL_H
 

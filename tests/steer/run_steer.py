@@ -715,7 +715,7 @@ def example_profile(w):
 
 CASES = [init_orders, init_circle, load_order, tool_first, tool_order, tool_circle, tool_conflicts, redirect, kinds, origin, lists,
          deny, chain, pipeline, conflict, stacked, default_search, algorithms, musl_search, origin_cache, own_search, images,
-         bindings, variants, namespaces, preload, allowed, policy_tools, in_app, broken, kinds_of_tools, programs,
+         image_in_gdb, bindings, variants, namespaces, preload, allowed, policy_tools, in_app, broken, kinds_of_tools, programs,
          thread_local, exec_stack, in_gdb, musl_program, example_trace, example_relocate, example_profile]
 
 

@@ -270,8 +270,10 @@ int ldx_tool_main(ldx_tool *tool, const struct ldx_tool_args *args, struct ldx_t
     return 3;
   set_steering();
   if (find("events", NULL))
-    ldx_subscribe(tool, LDX_EV_BIT(LDX_EV_MAPPED) | LDX_EV_BIT(LDX_EV_REWRITTEN) | LDX_EV_BIT(LDX_EV_DENIED) |
-                            LDX_EV_BIT(LDX_EV_TOOL_CONFLICT) | LDX_EV_BIT(LDX_EV_EXIT), told, NULL, 0);
+    ldx_subscribe(tool,
+                  LDX_EV_BIT(LDX_EV_MAPPED) | LDX_EV_BIT(LDX_EV_REWRITTEN) | LDX_EV_BIT(LDX_EV_DENIED) |
+                      LDX_EV_BIT(LDX_EV_TOOL_CONFLICT) | LDX_EV_BIT(LDX_EV_EXIT),
+                  told, NULL, 0);
   if (find("list-tools", NULL))
     ldx_subscribe(tool, LDX_EV_BIT(LDX_EV_MAIN), list_tools, NULL, 0);
   if (find("threads", NULL)) {

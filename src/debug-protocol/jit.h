@@ -1,0 +1,32 @@
+/* gdb's interface for code that has no file ("JIT Interface" in gdb's manual): it is shown a copy of the ELF image,
+ * in which sections and symbols have their addresses. */
+#ifndef LDX_DEBUG_PROTOCOL_JIT_H
+#define LDX_DEBUG_PROTOCOL_JIT_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/heap.h"
+
+struct ldx_jit_entry {
+  struct ldx_jit_entry *next, *prev;
+  const void *file; /* heap */
+  uint64_t size;
+};
+struct ldx_jit_descriptor {
+  uint32_t version, action;
+  struct ldx_jit_entry *relevant, *first;
+};
+
+/* Takes the file's bytes (of the heap) and moves what they say to where the image lies. NULL: they have no sections
+ * that could be shown, or there is no memory; the bytes are freed. */
+struct ldx_jit_entry *ldx_jit_prepare(struct ldx_heap *heap, char *file, uint64_t size, uint64_t bias);
+/* Under the writer lock. */
+void ldx_jit_announce(struct ldx_jit_descriptor *d, struct ldx_jit_entry *e);
+/* Also of one that was never announced; frees it. */
+void ldx_jit_drop(struct ldx_jit_descriptor *d, struct ldx_heap *heap, struct ldx_jit_entry *e);
+
+/* A debugger's breakpoint. */
+void __jit_debug_register_code(void);
+
+#endif
