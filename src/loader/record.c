@@ -389,3 +389,15 @@ void ldx_record_end(void) {
   ldx_write_sbom();
   ldx_rlock_leave(&ldx_self.lock);
 }
+
+void ldx_record_static(struct ldx_load *l) {
+  static const char *none[] = {NULL};
+  struct ldx_diag d = {.heap = &ldx_self.heap};
+  ldx_journal_start();
+  ldx_record_begin(l);
+  ldx_self.recorder->scope = ldx_self.recorder->init = none;
+  if (ldx_self.frozen && !ldx_frozen_orders(none, none, &d))
+    refuse(&d);
+  if (!ldx_write_record() || !ldx_write_sbom())
+    sys_exit(127);
+}

@@ -48,6 +48,8 @@ bool ldx_write_record(void);
 bool ldx_write_sbom(void);
 /* At exit. */
 void ldx_record_end(void);
+/* All of it for a program that needs no loader. */
+void ldx_record_static(struct ldx_load *l);
 
 /* record.c: for record_read.c. */
 const struct ldx_identity *ldx_identify(struct ldx_object *o);

@@ -503,8 +503,11 @@ struct ldx_handoff *ldx_main(uintptr_t *stack) {
   ldx_self.search.program_name = ldx_self.program_name;
   l.root = as_command ? command(&l) : program_from_kernel(&d);
   l.lazy = !ldx_self.options.bind_now;
-  if (as_command && !needs_loader(l.root) && ldx_self.options.mode == LDX_RUN)
+  if (as_command && !needs_loader(l.root) && ldx_self.options.mode == LDX_RUN) {
+    if (ldx_plan_wanted())
+      ldx_record_static(&l);
     return run_static(l.root);
+  }
   l.ns->program = l.root;
   ldx_self.interp_name = as_command ? NULL : program_interp(l.root);
   ldx_self.guest_interp = as_command ? program_interp(l.root) : LDX_DEFAULT_INTERP;

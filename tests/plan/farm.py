@@ -58,6 +58,8 @@ class Farm:
             words.append(f'-Wl,--dynamic-linker={self.ldx}')
         self._compile('main', 'main.c', *words, f'-Wl,-rpath-link,{self.root}/run/deep')
         self._compile('main-system', 'main.c', *[w for w in words if '--dynamic-linker' not in str(w)], f'-Wl,-rpath-link,{self.root}/run/deep')
+        self._compile('static', 'still.c', '-static')
+        self._compile('still', 'still.c')
         self._compile('bare', 'main.c', *([words[-1]] if self.way == 'interp' else []))
 
     def marks(self):

@@ -193,3 +193,22 @@ def case_privileged_programs_are_left_alone(farm):
     run = subprocess.run([secret], env=env, capture_output=True, text=True, user=65534, group=65534, extra_groups=[])
     same((run.returncode, run.stdout, run.stderr), (0, 'runs 0 0\n', ''))
     check(not farm.path('privileged.json').exists(), 'a record of a privileged program')
+
+
+def case_static_programs(farm):
+    if farm.way == 'interp':
+        return
+    file, materials = farm.path('static.json'), farm.path('static-materials.json')
+    run = farm.run(f'--record={file}', f'--sbom={materials}', program='static')
+    same((run.returncode, run.stdout, run.stderr), (0, 'runs\n', ''))
+    data = shaped(file.read_text(), shape.RECORD)
+    same(([f['path'] for f in data['files']], data['start'], data['init']), ([str(farm.path('static'))], [], []))
+    same(shaped(materials.read_text(), shape.SBOM)['components'], [])
+    same(frozen(farm, file, program='static').stdout, 'runs\n')
+    restore = farm.replace('static', 'still')
+    try:
+        deviates(farm, file, 'build-id of', program='static')
+    finally:
+        restore()
+    kept, _, _ = record(farm)
+    deviates(farm, kept, 'build-id of', program='static')

@@ -1,0 +1,7 @@
+/* Opens nothing, and can be linked statically. */
+#include <stdio.h>
+
+int main(void) {
+  puts("runs");
+  return 0;
+}
