@@ -19,7 +19,7 @@ enum ldx_level_state { LDX_LEVEL_UNREAD, LDX_LEVEL_UNCHECKED, LDX_LEVEL_SOUND, L
 struct ldx_cache_level {
   char *path;   /* heap; of the file */
   bool create;  /* when it is not there */
-  bool refused; /* cannot be written */
+  bool refused; /* cannot be written, or is not to be touched */
   enum ldx_level_state state;
   struct ldx_record_view record; /* unless state is UNREAD or NONE */
   uint32_t hint;                 /* the entry behind the last answer: requests come in the same order each time */
@@ -47,6 +47,8 @@ void ldx_launch_cache_begin(void);
 
 /* launch_cache_levels.c */
 void ldx_cache_set_levels(struct ldx_launch_cache *c);
+/* Whether the file's owner and mode make its contents worth believing. */
+bool ldx_cache_trusted(const struct stat *st);
 /* The entry for the search under way, from a level's record that holds; NULL: none. */
 const struct ldx_cache_entry *ldx_level_answer(struct ldx_launch_cache *c, struct ldx_cache_level *l);
 /* Once. */

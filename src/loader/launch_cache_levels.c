@@ -110,7 +110,7 @@ static bool read_record(struct ldx_launch_cache *c, struct ldx_cache_level *l, i
 }
 
 /* Whose word is taken: where the levels are looked for by themselves, anybody might have put a file. */
-static bool trusted(const struct stat *st) {
+bool ldx_cache_trusted(const struct stat *st) {
   bool roots = st->st_uid == 0 && !(st->st_mode & 022);
   if (ldx_self.args.auxv.secure)
     return roots && S_ISREG(st->st_mode);
@@ -138,12 +138,16 @@ static bool find_file(struct ldx_cache_level *l, struct stat *st) {
 static bool read_level(struct ldx_launch_cache *c, struct ldx_cache_level *l) {
   struct stat st;
   struct ldx_cache_view view;
-  if (!find_file(l, &st) || !S_ISREG(st.st_mode)) /* saves a failing open */
+  if (!find_file(l, &st)) /* saves a failing open */
+    return false;
+  l->refused = !S_ISREG(st.st_mode); /* a device must not be replaced */
+  if (l->refused)
     return false;
   long fd = io_open(&ldx_self.io, l->path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
   if (ldx_sys_failed(fd))
     return false;
-  bool ok = !ldx_sys_failed(io_fstat(&ldx_self.io, (int)fd, &st)) && trusted(&st);
+  bool ok = !ldx_sys_failed(io_fstat(&ldx_self.io, (int)fd, &st)) && ldx_cache_trusted(&st);
+  l->refused = !ok;
   uint64_t size = ok ? (uint64_t)st.st_size : 0, start = size < LDX_CACHE_HEAD ? size : LDX_CACHE_HEAD;
   uint8_t *head = read_piece((int)fd, 0, start);
   const char *fault = head ? ldx_cache_open((struct ldx_span){head, start}, size, &view) : "cannot be read";

@@ -48,8 +48,8 @@ static void *read_file(const struct saving *s, struct ldx_cache_view *out) {
   long fd = sys_open(s->level->path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
   if (ldx_sys_failed(fd))
     return NULL;
-  uint64_t size = ldx_sys_failed(sys_fstat((int)fd, &st)) || !S_ISREG(st.st_mode) ? 0 : (uint64_t)st.st_size,
-           done = 0;
+  bool ok = !ldx_sys_failed(sys_fstat((int)fd, &st)) && ldx_cache_trusted(&st);
+  uint64_t size = ok ? (uint64_t)st.st_size : 0, done = 0;
   char *bytes = size && size <= LDX_CACHE_MAX_SIZE ? ldx_new(size) : NULL;
   for (long n = 1; bytes && done < size && n > 0; done += n > 0 ? (uint64_t)n : 0)
     n = sys_pread((int)fd, bytes + done, size - done, (int64_t)done);
@@ -94,7 +94,8 @@ static bool replace(struct saving *s, const char *bytes, size_t size) {
     s->error = EFBIG;
     return false;
   }
-  long fd = sys_open_mode(s->new, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0644);
+  LDX_SYS(SYS_unlink, s->new, 0, 0, 0, 0, 0); /* of one who did not come to the end */
+  long fd = sys_open_mode(s->new, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644);
   if (ldx_sys_failed(fd)) {
     s->error = (int)-fd;
     return false;
@@ -107,6 +108,12 @@ static bool replace(struct saving *s, const char *bytes, size_t size) {
   if (s->error)
     LDX_SYS(SYS_unlink, s->new, 0, 0, 0, 0, 0);
   return !s->error;
+}
+
+/* Whoever names a device, a pipe or a folder does not get it replaced. */
+static bool is_replaceable(const char *path) {
+  struct stat st;
+  return ldx_sys_failed(sys_stat(path, &st)) || S_ISREG(st.st_mode);
 }
 
 static bool write_locked(struct saving *s) {
@@ -146,7 +153,9 @@ static bool ends_with(const char *text, const char *end) {
 
 static bool write_level(struct saving *s) {
   const char *path = s->level->path;
-  s->error = 0;
+  s->error = is_replaceable(path) ? 0 : EACCES;
+  if (s->error)
+    return false;
   if (ldx_format(s->lock, sizeof s->lock, "%s.lock", path) >= sizeof s->lock ||
       ldx_format(s->new, sizeof s->new, "%s.new", path) >= sizeof s->new) {
     s->error = ENAMETOOLONG;

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/print.h"
+#include "base/text.h"
 #include "search/guide.h"
 #include "search/state.h"
 
@@ -40,6 +41,7 @@ static enum verdict try_cached(struct finding *f, const struct ldx_search_cache 
     f->source = "launch cache";
     f->owner = NULL;
     v = try_path(f, path);
+    f->out->path = f->path;
     if (v == OPENED && !c->holds(f->request, f->out)) {
       io_close(f->s->io, f->out->fd);
       v = PASSED_OVER;
@@ -71,16 +73,19 @@ enum verdict ldx_search_known(struct finding *f, bool *nowhere) {
   return v;
 }
 
-/* STORE/NAME: a file, or a link into the store. */
+/* STORE/NAME, in each store: a file, or a link into the store. */
 static enum verdict search_store(struct finding *f) {
-  const char *store = f->s->store ? f->s->store : "";
-  size_t room = strlen(store) + strlen(f->request->name) + 2;
-  if (!ldx_find_room(f, room))
-    return FATAL;
-  ldx_format(f->path, room, "%s/%s", store, f->request->name);
+  enum verdict v = PASSED_OVER;
   f->source = "store";
-  f->owner = store;
-  return ldx_try_file(f);
+  for (const char *p = f->s->store ? f->s->store : ""; *p && v == PASSED_OVER && !f->oom; p += *p == ':') {
+    size_t n = ldx_until(p, ":"), room = n + strlen(f->request->name) + 2;
+    if (!ldx_find_room(f, room))
+      return FATAL;
+    ldx_format(f->path, room, "%.*s/%s", (int)n, p, f->request->name);
+    v = ldx_try_file(f);
+    p += n;
+  }
+  return v;
 }
 
 static const struct ldx_hwcaps *hwcaps(void *arg) { return ldx_search_hwcaps(arg); }

@@ -25,7 +25,7 @@ def cc(*words, text=None):
 def library(path, value, *flags, soname=None, function='value'):
     """A library whose only function returns `value`."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    cc('-x', 'c', '-', '-shared', '-fPIC', '-o', path, f'-Wl,-soname,{soname or path.name}', *flags,
+    cc('-x', 'c', '-', '-x', 'none', '-shared', '-fPIC', '-o', path, f'-Wl,-soname,{soname or path.name}', *flags,
        text=f'int {function}(void) {{ return {value}; }}\n')
 
 
