@@ -72,6 +72,7 @@ struct ldx_hooks_retired {
 struct ldx_hooks {
   uint64_t wanted;   /* event types that somebody subscribes to, or that the history keeps */
   bool steered;      /* some tool has a steering table */
+  bool foreign;      /* some tool is not built in */
   bool steers_binds; /* and that has a function for bindings */
   struct ldx_heap *heap;
   struct ldx_rlock lock;

@@ -92,6 +92,7 @@ struct ldx_options {
   struct ldx_words passed_on;           /* options that these get too */
   struct ldx_words tools, tools_in_app;
   bool control;                             /* a control thread from the start */
+  const char *trace_events;                 /* --trace: patterns of their names */
   const char *tools_env, *tools_in_app_env; /* LDX_TOOLS, LDX_TOOLS_IN_APP */
   const char *cache;                        /* --cache, LDX_CACHE: files and folders, "auto" among them */
   const char *cache_key;                    /* --cache-key */

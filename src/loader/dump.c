@@ -455,6 +455,12 @@ static void dump_event(void *ctx, const struct ldx_event *e) {
   put_text(w, "}\n");
 }
 
+void ldx_dump_event(const struct ldx_event *e, ldx_dump_sink *sink, void *arg) {
+  struct writer w = {.sink = sink, .arg = arg};
+  dump_event(&w, e);
+  flush(&w);
+}
+
 uint64_t ldx_dump_history(uint64_t from, ldx_dump_sink *sink, void *arg) {
   struct writer w = {.sink = sink, .arg = arg};
   uint64_t following = ldx_history(from, dump_event, &w);

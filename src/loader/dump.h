@@ -25,8 +25,12 @@
 /* Takes a piece of the text; a later call takes the next. */
 typedef void ldx_dump_sink(void *arg, const char *text, size_t size);
 
+struct ldx_event;
+
 void ldx_dump_state(ldx_dump_sink *sink, void *arg);
 /* Events from number `from` on (0: the oldest kept); the number that would come next. */
 uint64_t ldx_dump_history(uint64_t from, ldx_dump_sink *sink, void *arg);
+/* One event, with its line end. */
+void ldx_dump_event(const struct ldx_event *e, ldx_dump_sink *sink, void *arg);
 
 #endif

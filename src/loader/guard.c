@@ -291,6 +291,8 @@ static void take_stack(const struct ldx_guarded *t) {
 }
 
 struct ldx_guarded *ldx_guard_begin(void) {
+  if (!ldx_self.hooks.foreign) /* what is built in needs no guard */
+    return NULL;
   struct ldx_guard *g = the_guard();
   struct ldx_guarded *t = g ? find(g, ldx_thread_pointer(), false) : NULL;
   if (t) {

@@ -163,6 +163,7 @@ void ldx_read_environment(struct ldx_args *a, struct ldx_options *o, struct ldx_
   o->tools_in_app_env = a->auxv.secure ? NULL : ldx_getenv(a, "LDX_TOOLS_IN_APP");
   o->cache = a->auxv.secure ? NULL : ldx_getenv(a, "LDX_CACHE");
   o->control = !a->auxv.secure && set_and_not_empty(a, "LDX_CTL");
+  o->trace_events = a->auxv.secure ? NULL : ldx_getenv(a, "LDX_TRACE");
   o->policy_env = a->auxv.secure ? NULL : ldx_getenv(a, "LDX_POLICY");
   if (!a->auxv.secure && has_ldx_variable(a))
     read_plan_variables(a, o);
@@ -256,6 +257,7 @@ int ldx_read_arguments(struct ldx_args *a, struct ldx_options *o, struct ldx_lib
       {.name = "--cache", .value = &o->cache, .passed_on = true},
       {.name = "--cache-key", .value = &o->cache_key, .passed_on = true},
       {.name = "--ctl", .flag = &o->control},
+      {.name = "--trace", .value = &o->trace_events, .passed_on = true},
       {.name = "--policy", .words = &o->policies, .passed_on = true},
   };
   int i = 1;

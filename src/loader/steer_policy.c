@@ -235,8 +235,13 @@ static enum ldx_verdict from_section(struct rules *p, const struct ldx_policy_pr
   const struct ldx_policy_bytes file = {.fd = (int)fd, .size = (uint64_t)st.st_size};
   int found = ldx_policy_find_section(&ldx_self.heap, &file, v->from.text, 1ul << 30, &bytes, &size, &fault);
   io_close(&ldx_self.io, (int)fd);
-  if (found != 1)
-    return LDX_PASS;
+  if (found != 1) {
+    ldx_format(p->why, sizeof p->why, "%s: %s (%s)", v->from.text, found ? fault : "there is no such section",
+               v->where);
+    out->why = p->why;
+    out->error = ENOENT;
+    return LDX_DENY;
+  }
   out->image = bytes; /* stays */
   out->image_size = size;
   out->why = reason(p, v->where, NULL);
@@ -426,7 +431,7 @@ static void set_algorithm(const struct ldx_policy *p) {
   uint32_t is = p->search.algorithm.is;
   ldx_self.search.algorithm = is < LDX_COUNT(by) ? by[is] : LDX_ALGORITHM_USUAL;
   ldx_self.search.depth_first = is == LDX_SEARCH_DEPTH_FIRST;
-  ldx_self.search.store = p->search.store.count ? p->search.store.at[0].text : NULL;
+  ldx_self.search.store = joined(&p->search.store);
   ldx_self.search_tool = is == LDX_SEARCH_TOOL ? p->search.algorithm.text : NULL;
 }
 
@@ -438,6 +443,32 @@ static void set_search(const struct ldx_policy *p) {
     ldx_self.search.hwcaps_prepend = hwcaps;
   if (mask)
     ldx_self.search.hwcaps_mask = mask;
+}
+
+static bool rewrites(const struct ldx_policy *p, uint32_t kind) {
+  for (uint32_t i = 0; i < p->rewrite.count; i++)
+    if (p->rewrite.at[i].when.kind == kind)
+      return true;
+  return false;
+}
+
+/* Only what there are rules for is asked. */
+static struct ldx_steering table_for(const struct ldx_policy *p) {
+  bool paths = p->search.prepend.count || p->search.append.count || p->search.rpath.count;
+  return (struct ldx_steering){
+      .size = sizeof(struct ldx_steering),
+      .name = p->deny.count || rewrites(p, LDX_WHEN_NAME) || rewrites(p, LDX_WHEN_SONAME) ? steer_name : NULL,
+      .paths = paths || rewrites(p, LDX_WHEN_SEARCH) ? steer_paths : NULL,
+      .path = p->deny.count || rewrites(p, LDX_WHEN_PATH) || rewrites(p, LDX_WHEN_DIR) ? steer_path : NULL,
+      .search = p->provide.count ? steer_search : NULL,
+      .image = p->provide.count ? steer_image : NULL,
+      .scope_order = p->load_order.count ? steer_scope : NULL,
+      .init_order = p->init_order.count ? steer_init : NULL,
+      .bind = p->bind.count ? steer_bind : NULL};
+}
+
+static bool steers(const struct ldx_steering *s) {
+  return s->name || s->paths || s->path || s->search || s->image || s->scope_order || s->init_order || s->bind;
 }
 
 bool ldx_start_policy(void) {
@@ -452,6 +483,7 @@ bool ldx_start_policy(void) {
   h->removed = (const struct ldx_tool_edge *)p->order.remove.at;
   h->removed_count = p->order.remove.count;
   ldx_self.options.strict |= p->security.strict == LDX_SWITCH_ON;
+  ldx_self.options.follow |= p->follow.exec == LDX_SWITCH_ON || p->follow.fork == LDX_SWITCH_ON;
   set_search(p);
   struct ldx_tool *t = ldx_new(sizeof *t);
   struct rules *rules = ldx_new(sizeof *rules);
@@ -459,20 +491,14 @@ bool ldx_start_policy(void) {
   if (!t || !rules || !steering)
     return false;
   rules->policy = p;
-  *steering = (struct ldx_steering){.size = sizeof *steering,
-                                    .name = p->rewrite.count || p->deny.count ? steer_name : NULL,
-                                    .paths = steer_paths,
-                                    .path = p->rewrite.count || p->deny.count ? steer_path : NULL,
-                                    .search = p->provide.count ? steer_search : NULL,
-                                    .image = p->provide.count ? steer_image : NULL,
-                                    .scope_order = p->load_order.count ? steer_scope : NULL,
-                                    .init_order = p->init_order.count ? steer_init : NULL,
-                                    .bind = p->bind.count ? steer_bind : NULL};
+  *steering = table_for(p);
   t->id = __atomic_add_fetch(&h->last_id, 1, __ATOMIC_RELAXED);
   t->name = "policy";
   t->path = "";
   t->on_fault = LDX_FAULT_ABORT;
   t->desc = (struct ldx_tool_desc){.size = sizeof t->desc, .abi = LDX_TOOL_ABI, .name = t->name};
   t->rank = h->registered++;
-  return ldx_steer(t, steering, rules) == 0 && ldx_hooks_add_tool(h, t, &d);
+  if (steers(steering) && ldx_steer(t, steering, rules))
+    return false;
+  return ldx_hooks_add_tool(h, t, &d);
 }

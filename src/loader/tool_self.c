@@ -16,6 +16,7 @@ static struct ldx_tool *new_tool(const struct ldx_tool_desc *desc, struct ldx_ob
   t->path = ldx_keep_text(o ? ldx_display_name(o) : ldx_self.program_name);
   t->name = ldx_keep_text(desc->name);
   t->object = o;
+  ldx_self.hooks.foreign = true;
   t->on_fault = LDX_FAULT_REPORT;
   t->rank = __atomic_fetch_add(&ldx_self.hooks.registered, 1, __ATOMIC_ACQ_REL);
   return t;

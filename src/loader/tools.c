@@ -175,6 +175,7 @@ static struct ldx_tool *new_tool(const struct ldx_tool_wish *w) {
   t->path = w->path;
   t->name = name_of_file(w->path);
   t->object = w->object;
+  ldx_self.hooks.foreign = true;
   t->on_fault = LDX_FAULT_DISABLE;
   t->rank = ldx_self.hooks.registered++;
   if (w->policy)

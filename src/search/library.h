@@ -32,7 +32,7 @@ struct ldx_library_file {
 enum ldx_search_algorithm {
   LDX_ALGORITHM_USUAL, /* the system loader's; musl's for a program of musl */
   LDX_ALGORITHM_MUSL,  /* musl's, whatever the program */
-  LDX_ALGORITHM_STORE, /* one folder that has all: STORE/NAME, or STORE/.build-id/XX/YYYY.so by a known build-id */
+  LDX_ALGORITHM_STORE, /* folders that have all: STORE/NAME */
   LDX_ALGORITHM_ORIGIN_CACHE, /* the nearest etc/ld.so.cache above the object that asks, then as usual */
   LDX_ALGORITHM_FROZEN,       /* nothing but what a record says */
 };
@@ -70,7 +70,7 @@ struct ldx_library_search {
 
   const struct ldx_guide *guide; /* guide.h; NULL: nobody has a say, and nobody listens */
   enum ldx_search_algorithm algorithm;
-  const char *store; /* LDX_ALGORITHM_STORE: its folder */
+  const char *store; /* LDX_ALGORITHM_STORE: its folders, separated by colons */
   bool depth_first;  /* the closure of a load is walked in depth */
   bool keep_origin;  /* $ORIGIN is the folder of the path before tools changed it */
 

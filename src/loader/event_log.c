@@ -1,0 +1,134 @@
+#include "loader/event_log.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+
+#include "base/sys.h"
+#include "base/text.h"
+#include "loader/dump.h"
+#include "loader/tell.h"
+
+enum { LINE = 4096, ABOVE_THE_PROGRAMS = 200 /* descriptors */ };
+
+struct event_log {
+  uint64_t types;
+  int fd;
+};
+
+/* A line is one write where it fits: those of several threads do not mix. */
+struct line {
+  int fd;
+  size_t n;
+  char text[LINE];
+};
+
+static void flush(struct line *l) {
+  for (size_t done = 0; done < l->n;) {
+    long w = sys_write(l->fd, l->text + done, l->n - done);
+    if (w <= 0 && w != -EINTR)
+      break; /* a full disk must not stop the program */
+    done += w > 0 ? (size_t)w : 0;
+  }
+  l->n = 0;
+}
+
+static void put(void *arg, const char *text, size_t n) {
+  struct line *l = arg;
+  if (l->n + n > sizeof l->text)
+    flush(l);
+  if (n > sizeof l->text) {
+    sys_write(l->fd, text, n);
+    return;
+  }
+  memcpy(l->text + l->n, text, n);
+  l->n += n;
+}
+
+static void write_event(void *ctx, const struct ldx_event *e) {
+  const struct event_log *log = ctx;
+  struct line l;
+  l.fd = log->fd;
+  l.n = 0;
+  ldx_dump_event(e, put, &l);
+  flush(&l);
+}
+
+static uint64_t types_like(const char *pattern, size_t n) {
+  uint64_t types = 0;
+  for (uint32_t t = 1; t < LDX_EV_TYPES; t++)
+    if (ldx_glob(pattern, n, ldx_event_name(t)))
+      types |= LDX_EV_BIT(t);
+  return types;
+}
+
+static bool add_types(struct event_log *log, const char *pattern, size_t n, const char *where, struct ldx_diag *d) {
+  uint64_t types = types_like(pattern, n);
+  log->types |= types;
+  return types || ldx_fail(d, LDX_DIAG_LOAD, 0, where, "no event is called '%.*s'", (int)n, pattern);
+}
+
+/* --trace mapped,dl* */
+static bool read_option(struct event_log *log, const char *list, struct ldx_diag *d) {
+  for (const char *p = list; *p; p += *p == ',') {
+    size_t n = ldx_until(p, ",");
+    if (n && !add_types(log, p, n, "--trace", d))
+      return false;
+    p += n;
+  }
+  return true;
+}
+
+static bool open_file(struct event_log *log, const char *path, struct ldx_diag *d) {
+  long fd = sys_open_mode(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0644), high;
+  if (ldx_sys_failed(fd))
+    return ldx_fail(d, LDX_DIAG_LOAD, (int)-fd, path, "cannot write events");
+  high = LDX_SYS(SYS_fcntl, fd, F_DUPFD_CLOEXEC, ABOVE_THE_PROGRAMS, 0, 0, 0);
+  if (!ldx_sys_failed(high))
+    sys_close((int)fd);
+  log->fd = ldx_sys_failed(high) ? (int)fd : (int)high;
+  return true;
+}
+
+static bool read_policy(struct event_log *log, const struct ldx_policy *p, struct ldx_diag *d) {
+  const ldx_policy_texts *types = &p->events.types;
+  for (uint32_t i = 0; i < types->count; i++)
+    if (!add_types(log, types->at[i].text, strlen(types->at[i].text), types->at[i].where, d))
+      return false;
+  if (!types->count)
+    log->types = LDX_EV_ALL & ~LDX_EV_FREQUENT;
+  if (p->events.log.is == LDX_LOG_FD)
+    log->fd = p->events.log.number;
+  return p->events.log.is != LDX_LOG_FILE || open_file(log, p->events.log.text, d);
+}
+
+static struct ldx_tool *new_tool(void) {
+  struct ldx_tool *t = ldx_new(sizeof *t);
+  if (!t)
+    return NULL;
+  t->id = __atomic_add_fetch(&ldx_self.hooks.last_id, 1, __ATOMIC_RELAXED);
+  t->name = "log";
+  t->path = "";
+  t->on_fault = LDX_FAULT_ABORT;
+  t->desc = (struct ldx_tool_desc){.size = sizeof t->desc, .abi = LDX_TOOL_ABI, .name = t->name};
+  t->rank = ldx_self.hooks.registered++;
+  return t;
+}
+
+bool ldx_start_event_log(struct ldx_diag *d) {
+  const struct ldx_policy *p = ldx_self.policy;
+  const char *option = ldx_self.options.trace_events;
+  if (!option && !(p && p->events.log.is))
+    return true;
+  struct event_log *log = ldx_new(sizeof *log);
+  struct ldx_tool *t = new_tool();
+  if (!log || !t)
+    return ldx_fail(d, LDX_DIAG_LOAD, ENOMEM, "", "cannot write events");
+  log->fd = 2;
+  if ((option && !read_option(log, option, d)) || (p && p->events.log.is && !read_policy(log, p, d)))
+    return false;
+  if (!ldx_hooks_add_tool(&ldx_self.hooks, t, d))
+    return false;
+  int error = ldx_subscribe(t, log->types, write_event, log, 0);
+  return !error || ldx_fail(d, LDX_DIAG_LOAD, -error, "", "cannot write events");
+}
