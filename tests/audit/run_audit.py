@@ -226,7 +226,25 @@ def sotruss(r, who, script, program, words):
     return done.returncode, done.stdout, lines
 
 
-CASES = [events, calls, shapes, superset, search, beginnings, threads, third_party]
+def privileges(r):
+    """A set-user-ID program's user names no paths, and nothing outside of trusted folders."""
+    if r.mode == "command":
+        return  # it is the kernel that gives privileges, to a program that names ldx
+    r.check("privileges", os.geteuid() == 0, "needs root")
+    os.chmod(r.work, 0o755)
+    for name in ("ls", "ls.ldx"):
+        os.chmod(r.path(name), 0o4755)
+    outputs = []
+    for name in ("ls", "ls.ldx"):
+        for auditor in ("./auditor-log.so", r.path("auditor-log.so"), "auditor-log.so"):
+            done = subprocess.run(["setpriv", "--reuid", "65534", "--clear-groups", "env", "LD_AUDIT=" + auditor,
+                                   r.path(name), "-d", "."], capture_output=True, text=True, cwd=r.work,
+                                  timeout=TIMEOUT, check=False)
+            outputs.append((done.returncode, done.stdout, done.stderr))
+    r.check("privileges", outputs[:3] == outputs[3:] and "log:" not in str(outputs), outputs)
+
+
+CASES = [events, calls, shapes, superset, search, beginnings, threads, third_party, privileges]
 
 
 def main():
