@@ -316,6 +316,11 @@ bool ldx_audit_wanted(const struct ldx_object *program) {
 }
 
 void ldx_audit_start(struct ldx_load *l) {
+  if (!ldx_audit_wanted(l->root))
+    return;
+  ldx_self.audit.at = ldx_new(LDX_MAX_AUDITORS * sizeof *ldx_self.audit.at);
+  if (!ldx_self.audit.at)
+    ldx_die_text("%s: cannot allocate memory", ldx_self.program_name);
   ldx_self.audit.starting = true;
   start_list(ldx_self.options.audit_env, true);
   start_list(ldx_self.options.audit_option, true);

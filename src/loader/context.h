@@ -181,7 +181,7 @@ struct ldx_audit {
   void (*stub)(void);         /* behind the PLTs whose calls are watched */
   struct ldx_rlock lock;      /* of the records of objects */
   uintptr_t start_main, main; /* libc's __libc_start_main, and what it is to call */
-  struct ldx_auditor at[LDX_MAX_AUDITORS];
+  struct ldx_auditor *at; /* room for as many as there may be; NULL: none */
 };
 
 struct ldx_process {
