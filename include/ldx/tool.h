@@ -2,9 +2,11 @@
  *
  * A tool exports one function, ldx_tool_main. It is loaded by `ldx --tool PATH`, by LDX_TOOLS (paths separated by
  * colons) or by a policy, before the program's libraries are searched for, in a namespace of its own: its libc is not
- * the program's, and it needs no care to stay out of the program's way. With LDX_TOOL_IN_APP (or "in_app" in the
- * policy) it lives in the program's namespace instead, in front of its libraries, and comes to word when those
- * are relocated, before the first constructor; what happened before it can read in the history.
+ * the program's, and it needs no care to stay out of the program's way. Asked for by --tool-in-app, LDX_TOOLS_IN_APP
+ * or "in_app" of the policy it lives in the program's namespace instead, in front of its libraries, and comes to word
+ * when all are relocated and its own constructors have run, before any other constructor; what happened before it can
+ * read in the history. A tool that finds itself elsewhere and sets LDX_TOOL_IN_APP is taken out, and loaded again
+ * with the program: it should set the flag before it does anything else.
  *
  * The functions of these headers stay undefined when a tool is linked; ldx resolves them. Unless they say otherwise
  * they may be called from any thread, return 0 or a negative errno value, and keep nothing of their arguments but

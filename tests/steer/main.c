@@ -14,6 +14,12 @@ int answer(void);
 static int (*table)(void) = answer;
 #endif
 
+#ifdef CHOICE
+int chosen(void);
+int inside(void);
+static int (*pointer)(void) = chosen;
+#endif
+
 static void *handle;
 
 static void where(const char *symbol) {
@@ -77,6 +83,12 @@ int main(int argc, char **argv) {
       tls();
     else if (!strcmp(argv[i], "stack"))
       stack();
+    else if (!strcmp(argv[i], "close"))
+      printf("close %d\n", dlclose(handle));
+#ifdef CHOICE
+    else if (!strcmp(argv[i], "choice"))
+      printf("choice %d %d %d\n", chosen(), pointer(), inside());
+#endif
 #ifdef ANSWER
     else if (!strcmp(argv[i], "answer"))
       printf("answers %d %d\n", answer(), table());

@@ -136,6 +136,21 @@ def init_orders(w):
     same(w.run("four").ok().inits(), [*"dcba", "main"], "without a policy")
 
 
+def init_section(w):
+    """T08: the same from a section of the program."""
+    program, started = w.built / f"section-{w.mode}", w.built / f"section-{w.mode}.ldx"
+    for p in "cabd", "abcd":
+        file = w.policy_file({"init_order": [[f"libs-{x}.so", f"libs-{y}.so"] for x, y in zip(p, p[1:])]})
+        shutil.copy(w.built / "steer-four", program)
+        subprocess.run([str(w.tools_folder / "ldx-policy"), "add", file, str(program)], check=True)
+        subprocess.run([w.interp_tool, "--set", w.ldx, "-o", started, program], check=True, capture_output=True)
+        command = [w.ldx, str(program)] if w.mode == "command" else [str(started)]
+        run = Run(subprocess.run(command, capture_output=True, text=True)).ok()
+        same(run.inits(), [*p, "main"], f"order {p}")
+        started.unlink()
+        program.unlink()
+
+
 def init_circle(w):
     pairs = [["libs-a.so", "libs-b.so"], ["libs-b.so", "libs-c.so"], ["libs-c.so", "libs-a.so"]]
     run = w.run("four", policy={"init_order": pairs})
@@ -447,7 +462,7 @@ def images(w):
     """T28: bytes, and a descriptor; no file of that name is opened; gdb sees the symbols."""
     for how in "image", "image-fd":
         tool = w.tool(f"{how}=libghost.so={w.lib('a')}")
-        run = w.run("alone", "open=libghost.so", "where=a_value", "ask=a_value", tools=[tool]).ok()
+        run = w.run("alone", "open=libghost.so", "where=a_value", "ask=a_value", "close", tools=[tool]).ok()
         check(run.out[2].endswith("yes") and run.out[4] == "a_value() = 1", run.out)
         same(run.out[3], "a_value in libghost.so", "name")
     provide = {"provide": [{"name": "libghost.so", "from": f"memfd:{w.lib('a')}"}]}
@@ -486,16 +501,14 @@ def bindings(w):
 
 def variants(w):
     """"ifunc": the variant that the policy names, wherever the function is bound; clear words when there is none."""
-    debug = ["gdb", "-batch", "-nx", "-ex", "info symbol memcpy"]
-    policy = {"ifunc": [{"sym": "memcpy", "choose": "__memmove_sse2_unaligned"}]}
-    tool = w.tool("bind=none")
-    del debug
-    run = w.run("alone", "where=memcpy", policy=policy, tools=[tool])
-    if "has no function" in " ".join(run.err):
-        raise Failed("the symbols of libc6-dbg are not there")
-    run.ok()
-    w.run("/usr/bin/git", "--version", policy=policy).ok()
-    policy["ifunc"][0]["choose"] = "__memcpy_of_nobody"
+    for program in "choice", "choice-now":
+        for choose, number in ("variant_two", 102), ("variant_three", 103), (None, 101):
+            policy = {"ifunc": [{"sym": "chosen", "choose": choose}]} if choose else None
+            run = w.run(program, "choice", "ask=chosen", policy=policy).ok()
+            same(run.out[-3:-1], [f"choice {number} {number} {number * 1001}", f"chosen() = {number}"], f"{program} {choose}")
+        run = w.run(program, "choice", "ask=chosen", tools=[w.tool("bind=chosen")]).ok()
+        same(run.out[-3:-1], ["choice 77 77 77101", "chosen() = 77"], f"{program}, a tool binds")
+    policy = {"ifunc": [{"sym": "memcpy", "choose": "__memcpy_of_nobody"}]}
     run = w.run("/usr/bin/git", "--version", policy=policy)
     check(run.code == 127 and "libc.so.6: has no function __memcpy_of_nobody, which the policy chooses for memcpy" in run.err[-1],
           run.err)
@@ -558,6 +571,9 @@ def in_app(w):
         check(run.of("tool")[0] == "hello late 0", run.err)
         check(any(line.startswith(f"name {w.lib('leaf')}") for line in run.of("tool")), run.err)
         same(run.inits(), [*"dcba", "main", "leaf"], "constructors")
+    for word in "hello", "in-app":  # while the program runs
+        run = w.run("alone", tools=[w.tool(f"load={w.built}/steer-tool.so={word}")]).ok()
+        check("load 0" in run.of("tool") and "hello late 1" in run.of("late"), run.err)
     moved = w.copy("leaf", "in-app")
     run = w.run("alone", "open=libghost.so", "where=leaf_value", in_app=[w.tool(f"rename=libghost.so={moved}")]).ok()
     same(run.out[-2], f"leaf_value in {moved}", "it steers")
@@ -612,6 +628,7 @@ def programs(w):
               "[t.start() for t in ts]; [t.join() for t in ts]\n"
               "print(ctypes.CDLL('libz.so.1').zlibVersion is not None, subprocess.run(['/bin/echo', 'hi'], capture_output=True).stdout)")
     same(w.run("/usr/bin/python3", "-c", script, tools=tools).ok().out, ["True b'hi\\n'"], "python3")
+    same(w.run("threads", tools=tools).ok().out, ["4200 6"], "threads in C++")
     run = w.run("/usr/bin/git", "--version", tools=tools).ok()
     check(run.out[0].startswith("git version"), run.out)
 
@@ -713,7 +730,7 @@ def example_profile(w):
     check(run.err[0].split()[:4] == ["total", "map", "relocate", "references"] and run.err[-1].endswith("all"), run.err)
 
 
-CASES = [init_orders, init_circle, load_order, tool_first, tool_order, tool_circle, tool_conflicts, redirect, kinds, origin, lists,
+CASES = [init_orders, init_section, init_circle, load_order, tool_first, tool_order, tool_circle, tool_conflicts, redirect, kinds, origin, lists,
          deny, chain, pipeline, conflict, stacked, default_search, algorithms, musl_search, origin_cache, own_search, images,
          image_in_gdb, bindings, variants, namespaces, preload, allowed, policy_tools, in_app, broken, kinds_of_tools, programs,
          thread_local, exec_stack, in_gdb, musl_program, example_trace, example_relocate, example_profile]

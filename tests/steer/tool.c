@@ -231,6 +231,15 @@ static int tell_tool(void *ctx, const struct ldx_tool_info *t) {
   return 0;
 }
 
+/* When the program is about to begin: load=PATH=WORD. */
+static void load(void *ctx, const struct ldx_event *e) {
+  const struct word *w = ctx;
+  char text[4096];
+  (void)e;
+  snprintf(text, sizeof text, "%s,name=late,hello,%s", w->x, w->y);
+  say("load %d", ldx_tool_load(text));
+}
+
 static void list_tools(void *ctx, const struct ldx_event *e) {
   (void)e;
   ldx_each_tool(tell_tool, ctx);
@@ -281,6 +290,8 @@ int ldx_tool_main(ldx_tool *tool, const struct ldx_tool_args *args, struct ldx_t
       pthread_create(&threads[i], NULL, work, NULL);
     ldx_subscribe(tool, LDX_EV_BIT(LDX_EV_EXIT), end_threads, threads, 0);
   }
+  if (find("load", NULL))
+    ldx_subscribe(tool, LDX_EV_BIT(LDX_EV_MAIN), load, (void *)find("load", NULL), 0);
   if (find("hello", NULL))
     say("hello late %u", args->late);
   return 0;
