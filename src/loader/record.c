@@ -115,7 +115,7 @@ void ldx_record_begin(struct ldx_load *l) {
     refuse(&d);
   ldx_self.guide.known = ldx_frozen_path;
   ldx_self.guide.cache = NULL; /* the record has the last word */
-  ldx_self.search.algorithm = LDX_ALGORITHM_FROZEN;
+  r->algorithm = ldx_self.search.algorithm;
 }
 
 /* What tools ask for is theirs. */
@@ -123,9 +123,16 @@ static bool concerns(const struct ldx_load *l, const struct ldx_decision *d) {
   return d && !l->early && !d->asks_only && d->origin != LDX_FROM_TOOL;
 }
 
+/* What no record speaks of is searched for as ever. */
 bool ldx_record_request(struct ldx_load *l, struct ldx_decision *d) {
   struct ldx_diag deviation = {.heap = &ldx_self.heap};
-  if (!ldx_self.frozen || !concerns(l, d) || ldx_frozen_request(l, d, &deviation))
+  if (!ldx_self.frozen)
+    return true;
+  ldx_self.search.algorithm = ldx_self.recorder->algorithm;
+  if (!concerns(l, d))
+    return true;
+  ldx_self.search.algorithm = LDX_ALGORITHM_FROZEN;
+  if (ldx_frozen_request(l, d, &deviation))
     return true;
   if (l->startup)
     refuse(&deviation);

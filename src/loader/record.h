@@ -29,7 +29,8 @@ struct ldx_recorder {
   const char *record, *sbom; /* absolute paths; NULL: not wanted */
   struct ldx_identity *first, *last;
   uint32_t count;
-  long pid; /* a child of fork keeps its hands off the files */
+  enum ldx_search_algorithm algorithm; /* for requests that no record speaks of */
+  long pid;                            /* a child of fork keeps its hands off the files */
   bool complained;
   struct ldx_load *start;
   const char **scope, **init; /* paths, in order, NULL-terminated: of the start */

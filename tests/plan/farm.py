@@ -52,6 +52,7 @@ class Farm:
         self.library('spare/libenv.so', 'env', '-DANSWER=8', build_id=False)
         self.library('newer/libenv.so', 'env', '-DANSWER=9', build_id=False)
         os.symlink('libfront.so', self.path('run/libother.so'))
+        os.symlink('libopened.so', self.path('run/libagain.so'))
         libraries = [self.path(name) for name in ('run/libfront.so', 'env/libenv.so', 'run/libcaps.so', 'stub/libother.so', 'run/libchosen.so')]
         words = ['-DUSES=value_front', '-Wl,--enable-new-dtags', '-Wl,-rpath,$ORIGIN/run', '-Wl,-z,lazy', '-Wl,--no-as-needed', *libraries]
         if self.way == 'interp':

@@ -1,4 +1,6 @@
-/* Calls what it was linked with; then opens each argument, and says what became of it. "=NAME" closes again. */
+/* Calls what it was linked with; then opens each argument, and says what became of it. "=NAME" closes again, "?NAME"
+ * asks only whether it is there, "+NAME" opens it in a new namespace. */
+#define _GNU_SOURCE
 #include <dlfcn.h>
 #include <stdio.h>
 
@@ -17,9 +19,12 @@ int main(int argc, char **argv) {
     sum += chosen_function();
   printf("runs %d %d\n", sum, shared_name != 0);
   for (int i = 1; i < argc; i++) {
-    void *h = dlopen(argv[i] + (argv[i][0] == '='), RTLD_NOW);
-    printf("%s: %s\n", argv[i], h ? "opened" : dlerror());
-    if (h && argv[i][0] == '=')
+    char how = argv[i][0];
+    const char *name = argv[i] + (how == '=' || how == '?' || how == '+');
+    void *h =
+        how == '+' ? dlmopen(LM_ID_NEWLM, name, RTLD_NOW) : dlopen(name, RTLD_NOW | (how == '?' ? RTLD_NOLOAD : 0));
+    printf("%s: %s\n", argv[i], h ? "opened" : how == '?' ? "not there" : dlerror());
+    if (h && how == '=')
       dlclose(h);
   }
   fflush(stdout);

@@ -44,6 +44,36 @@ def case_record_and_follow(farm):
     same([p.name for p in farm.root.glob('record.json*')], ['record.json'], 'no other file is left')
 
 
+def case_questions_and_namespaces(farm):
+    """What only asks whether a library is there is no part of a record; other namespaces are."""
+    args = [str(farm.path('run/libopened.so')), '?libagain.so', '?libnone.so', '+' + str(farm.path('run/libopened.so'))]
+    file, data, run = record(farm, *args)
+    check('?libagain.so: opened\n?libnone.so: not there\n' in run.stdout and run.stdout.endswith('libopened.so: opened\n'), run.stdout)
+    check(not any('libagain' in r['name'] for r in data['later']), data['later'])
+    check(any(r.get('namespace') for r in data['later']), data['later'])
+    again = frozen(farm, file, *args)
+    same((again.returncode, again.stdout, again.stderr), (0, run.stdout, ''))
+    again = frozen(farm, file, '+' + str(farm.path('run/libopened.so')), '+' + str(farm.path('spare/libfront.so')))
+    check('was not asked for' in again.stdout.split('\n')[-2], again.stdout)
+
+
+def case_frozen_with_tools(farm):
+    """What tools made of requests is recorded; a start without them deviates."""
+    tool = f'--tool={farm.changer},t,name=libenv.so=libmoved.so,path=env/libmoved.so=newer/libenv.so'
+    file = farm.path('tools.json')
+    run = farm.run(tool, f'--record={file}')
+    same((run.returncode, run.stderr), (0, ''))
+    data = shaped(file.read_text(), shape.RECORD)
+    check(str(farm.path('newer/libenv.so')) in [f['path'] for f in data['files']] and farm.changer not in str(data), data['files'])
+    again = farm.run(tool, f'--frozen={file}')
+    same((again.returncode, again.stdout, again.stderr), (0, run.stdout, ''))
+    same(frozen(farm, file).returncode, 0, 'the record alone leads there')
+    plain, _, _ = record(farm)
+    other = farm.run(f'--tool={farm.changer},t,path=env/libenv.so=newer/libenv.so', f'--frozen={plain}')
+    same((other.returncode, other.stdout), (1, ''))
+    check(f'libenv.so: deviates from record {plain}: is {farm.path("newer/libenv.so")}, recorded is' in other.stderr, other.stderr)
+
+
 def case_frozen_finds_no_more(farm):
     """What is found now counts for nothing: LD_LIBRARY_PATH could lead elsewhere."""
     file, _, run = record(farm)
