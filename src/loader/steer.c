@@ -20,6 +20,7 @@ struct question {
   const char *original;      /* NULL: not about a text */
   char *value;               /* heap: what it has become; NULL: the original */
   const struct ldx_tool *by; /* who made it that */
+  bool may_be_empty;
   struct ldx_diag *diag;
 };
 
@@ -134,6 +135,10 @@ static enum ldx_verdict take(struct question *q, const struct ldx_tool *t, enum 
     return deny(q, t, a);
   if (v != LDX_CHANGED || !a->text || !strcmp(a->text, current(q)))
     return v == LDX_STOP ? LDX_STOP : LDX_PASS;
+  if (!*a->text && !q->may_be_empty) { /* that would be the program itself */
+    ldx_fail(q->diag, LDX_DIAG_LOAD, 0, q->request.name, "tool %s makes an empty %s of it", t->name, q->what);
+    return LDX_DENY;
+  }
   enum ldx_verdict settled = q->by ? settle_conflict(q, t, a->text) : LDX_CHANGED;
   if (settled != LDX_CHANGED)
     return settled;
@@ -252,7 +257,11 @@ static enum ldx_verdict steer_path(const struct ldx_find_request *r, const char 
 
 static enum ldx_verdict steer_folders(const struct ldx_find_request *r, const char *source, const char *owner,
                                       const char *folders, char **out, struct ldx_diag *d) {
-  struct question q = {.what = "search path", .request = request_to_find(r), .original = folders, .diag = d};
+  struct question q = {.what = "search path",
+                       .request = request_to_find(r),
+                       .original = folders,
+                       .may_be_empty = true,
+                       .diag = d};
   const struct ldx_tool_order *tools = steerers(&q.request);
   enum ldx_verdict v = LDX_PASS;
   for (uint32_t i = 0; i < tools->count && v == LDX_PASS; i++) {

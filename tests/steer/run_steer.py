@@ -210,6 +210,25 @@ def redirect(w):
     same(run.out[-2], f"a_value in {moved}", "tool")
 
 
+def empty(w):
+    w.run("four", tools=[w.tool("rename=libs-a.so=", name="eraser")]).fails("libs-a.so: tool eraser makes an empty name of it")
+
+
+def odd_images(w):
+    """Bytes that are no library."""
+    short = w.temp / "short"
+    short.write_bytes(Path(w.lib("a")).read_bytes()[:3000])
+    nothing = w.temp / "nothing"
+    nothing.write_bytes(b"")
+    for file, fault in ("/etc/passwd", "invalid ELF header"), (nothing, "file too short"), (short, "file too short"), (
+            w.built / "steer-alone", "cannot dynamically load position-independent executable"):
+        for how in "image", "image-fd":
+            run = w.run("alone", f"open=libghost.so", f"open={w.lib('a')}", tools=[w.tool(f"{how}=libghost.so={file}")]).ok()
+            check(f"libghost.so: {fault}" in run.out[1] and run.out[3].endswith("yes"), run.out)
+    run = w.run("alone", "open=libghost.so", tools=[w.tool("image-fd=libghost.so=/nowhere")]).ok()
+    check("gives no usable image" in run.out[1], run.out)
+
+
 def kinds(w):
     """T26: one rule of each kind, with what the pattern caught."""
     alt = w.copy("a", "alt")
@@ -730,7 +749,7 @@ def example_profile(w):
     check(run.err[0].split()[:4] == ["total", "map", "relocate", "references"] and run.err[-1].endswith("all"), run.err)
 
 
-CASES = [init_orders, init_section, init_circle, load_order, tool_first, tool_order, tool_circle, tool_conflicts, redirect, kinds, origin, lists,
+CASES = [init_orders, init_section, init_circle, load_order, tool_first, tool_order, tool_circle, tool_conflicts, redirect, empty, odd_images, kinds, origin, lists,
          deny, chain, pipeline, conflict, stacked, default_search, algorithms, musl_search, origin_cache, own_search, images,
          image_in_gdb, bindings, variants, namespaces, preload, allowed, policy_tools, in_app, broken, kinds_of_tools, programs,
          thread_local, exec_stack, in_gdb, musl_program, example_trace, example_relocate, example_profile]
