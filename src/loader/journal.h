@@ -5,6 +5,8 @@
 #ifndef LDX_LOADER_JOURNAL_H
 #define LDX_LOADER_JOURNAL_H
 
+#include <ldx/steer.h>
+
 #include "loader/load.h"
 
 enum ldx_step_kind {
@@ -48,6 +50,9 @@ struct ldx_decision {
   uint32_t times;                      /* so often was the same asked, with the same outcome, while the program ran */
   struct ldx_decision *alike, *before; /* the next of its bucket; the one made before */
 };
+
+/* What tools in namespaces of their own ask for is no business of the program's. */
+static inline bool ldx_is_tools_own(const struct ldx_decision *d) { return d->origin == LDX_FROM_TOOL && d->ns; }
 
 /* From now on a journal is kept. */
 void ldx_journal_start(void);

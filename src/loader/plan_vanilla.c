@@ -97,11 +97,11 @@ static void read_back(struct ldx_vanilla *v) {
 }
 
 static void wait_for(struct ldx_vanilla *v, long child) {
-  enum { EINTR_ = 4 };
+  enum { EINTR_ = 4, WALL_ = 0x40000000 };
   int status = 0;
   long r;
   do
-    r = LDX_SYS(SYS_wait4, child, &status, 0, 0, 0, 0);
+    r = LDX_SYS(SYS_wait4, child, &status, WALL_, 0, 0, 0);
   while (r == -EINTR_);
   if (ldx_sys_failed(r) || status)
     v->why = "the program cannot be loaded without tools";
@@ -116,7 +116,7 @@ void ldx_vanilla_begin(struct ldx_load *l) {
     return;
   ldx_self.journal.vanilla = v;
   long fd = LDX_SYS(SYS_memfd_create, "ldx-vanilla", MFD_CLOEXEC, 0, 0, 0, 0);
-  long child = ldx_sys_failed(fd) ? fd : LDX_SYS(SYS_fork, 0, 0, 0, 0, 0, 0);
+  long child = ldx_sys_failed(fd) ? fd : LDX_SYS(SYS_clone, 0 /* no signal at its end */, 0, 0, 0, 0, 0);
   v->fd = (int)fd;
   v->child = child == 0;
   if (child == 0) {
@@ -199,9 +199,7 @@ static bool vanilla_has(const struct ldx_vanilla *v, const char *path) {
   return false;
 }
 
-static bool is_ours(const struct ldx_decision *d) {
-  return d->startup && !d->asks_only && d->origin != LDX_FROM_TOOL;
-}
+static bool is_ours(const struct ldx_decision *d) { return d->startup && !d->asks_only && !ldx_is_tools_own(d); }
 
 static const struct ldx_decision *find_decision(const struct line *l) {
   const struct ldx_decision *d = ldx_self.journal.first;
@@ -243,8 +241,9 @@ static void compare_decision(struct compare *c, const struct ldx_decision *d) {
   struct line l;
   struct ldx_difference diff = {.name = d->name, .from = d->from, .now = d->path ? d->path : d->error, .decision = d};
   const struct ldx_policy_text *rule = policy_preload(d);
-  diff.author = rule ? "policy" : NULL;
-  diff.why = rule ? rule->where : NULL;
+  bool tool = d->origin == LDX_FROM_TOOL;
+  diff.author = rule ? "policy" : tool ? d->name : NULL;
+  diff.why = rule ? rule->where : tool ? "a tool that lives with the program" : NULL;
   if (find_request(c->vanilla, d, &l)) {
     diff.kind = LDX_DIFF_FILE;
     diff.vanilla = *l.path ? l.path : *l.error ? l.error : NULL;

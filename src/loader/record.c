@@ -120,7 +120,7 @@ void ldx_record_begin(struct ldx_load *l) {
 
 /* What tools ask for is theirs. */
 static bool concerns(const struct ldx_load *l, const struct ldx_decision *d) {
-  return d && !l->early && !d->asks_only && d->origin != LDX_FROM_TOOL;
+  return d && !l->early && !d->asks_only && !ldx_is_tools_own(d);
 }
 
 /* What no record speaks of is searched for as ever. */
@@ -244,7 +244,7 @@ static const struct ldx_identity *requester(const struct ldx_decision *d) {
 }
 
 static bool is_recorded(const struct ldx_decision *d) {
-  return !d->asks_only && d->origin != LDX_FROM_TOOL && (d->identity || d->error);
+  return !d->asks_only && !ldx_is_tools_own(d) && (d->identity || d->error);
 }
 
 static void put_request(struct ldx_out *out, const struct ldx_decision *d) {

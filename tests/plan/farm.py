@@ -78,7 +78,8 @@ class Farm:
             shutil.copy(self.path(by), self.path(name))
         return lambda: shutil.move(kept, self.path(name))
 
-    VARIABLES = {'--record': 'LDX_RECORD', '--frozen': 'LDX_FROZEN', '--sbom': 'LDX_SBOM', '--policy': 'LDX_POLICY', '--tool': 'LDX_TOOLS'}
+    VARIABLES = {'--record': 'LDX_RECORD', '--frozen': 'LDX_FROZEN', '--sbom': 'LDX_SBOM', '--policy': 'LDX_POLICY', '--tool': 'LDX_TOOLS',
+                 '--tool-in-app': 'LDX_TOOLS_IN_APP'}
 
     def command(self, options, program, args):
         """The words and the variables that run a program with these options, in this farm's way."""
@@ -95,8 +96,8 @@ class Farm:
                 variables[variable] = f'{variables[variable]}:{value}' if variable in variables else value
         return [program, *args], variables
 
-    def run(self, *options, program='main', args=(), env=None):
+    def run(self, *options, program='main', args=(), env=None, prepare=None):
         words, variables = self.command(options, str(self.path(program)) if '/' not in program else program, args)
         environment = {'PATH': os.environ['PATH'], 'LC_ALL': 'C', 'LD_LIBRARY_PATH': str(self.path('env')), **variables, **(env or {})}
         return subprocess.run([str(w) for w in words], env=environment, cwd=self.root, capture_output=True, text=True, errors='surrogateescape',
-                              timeout=60)
+                              timeout=60, preexec_fn=prepare)

@@ -2,6 +2,7 @@
 
 import json
 import re
+import signal
 
 import shape
 from plan_cases import check, plan_of, same, shaped
@@ -21,6 +22,7 @@ def explained(farm, *options, **more):
 def case_no_tools_no_difference(farm):
     data = explained(farm)
     same((data['differences'], data['tools'], data['starts']), ([], [], True))
+    explained(farm, prepare=lambda: signal.signal(signal.SIGCHLD, signal.SIG_IGN))
 
 
 def case_three_tools_in_a_row(farm):
@@ -42,6 +44,15 @@ def case_three_tools_in_a_row(farm):
     text = farm.run('--explain', *tools).stdout
     check('  changed  name libenv.so to libmoved.so, by tool names: told to\n' in text, text)
     check(f'{farm.path("newer/libenv.so")}, not {farm.path("env/libenv.so")}\n    by names (name): told to\n' in text, text)
+
+
+def case_tool_in_the_program(farm):
+    """It is one of the program's libraries, and so in the plan, in records, and a difference."""
+    data = explained(farm, f'--tool-in-app={farm.changer},lives-here')
+    found = [d for d in data['differences'] if d['kind'] == 'more']
+    same([(d['now'], [a['author'] for a in d['authors']]) for d in found], [(farm.changer, [farm.changer])], data['differences'])
+    plan = plan_of(farm, f'--tool-in-app={farm.changer},lives-here')
+    same(plan['objects'][plan['scope'][1]]['path'], farm.changer)
 
 
 def case_more_and_less(farm):
