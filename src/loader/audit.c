@@ -8,6 +8,7 @@
 #include "base/print.h"
 #include "base/sys.h"
 #include "base/text.h"
+#include "loader/journal.h"
 #include "loader/audit_state.h"
 #include "loader/tools.h"
 #include "loader/trace.h"
@@ -131,19 +132,37 @@ void ldx_audit_discarded(struct ldx_load *l) {
   tell_activity(head_of(l->ns, NULL), LA_ACT_CONSISTENT);
 }
 
+enum { LA_SER_ORIG = 1 };
+
+/* For --explain: an auditor is one more author. */
+static void note_change(const struct ldx_auditor *a, const char *what, const char *from, const char *to) {
+  if (to && !strcmp(from, to))
+    return;
+  ldx_journal_step(&(struct ldx_step){.kind = to ? LDX_STEP_REWRITE : LDX_STEP_DENY,
+                                      .what = what,
+                                      .from = from,
+                                      .to = to,
+                                      .author = a->object->map.l_name,
+                                      .why = "la_objsearch",
+                                      .error = to ? 0 : ENOENT});
+}
+
 static const char *search(const struct ldx_object *loader, const char *name, unsigned flag) {
   if (!flag || !loader || (loader->ns->of_tool && !ldx_self.audit.starting))
     return name;
   struct ldx_audit_object *r = ldx_audit_of((struct ldx_object *)loader);
   ldx_enter_tools();
-  for (uint32_t i = 0; name && i < ldx_self.audit.count; i++)
-    if (ldx_self.audit.at[i].objsearch)
-      name = ldx_self.audit.at[i].objsearch(name, &r->at[i].cookie, flag);
+  for (uint32_t i = 0; name && i < ldx_self.audit.count; i++) {
+    const struct ldx_auditor *a = &ldx_self.audit.at[i];
+    const char *meant = a->objsearch ? a->objsearch(name, &r->at[i].cookie, flag) : name;
+    if (meant != name && ldx_self.journal.on)
+      note_change(a, flag == LA_SER_ORIG ? "name" : "path", name, meant);
+    name = meant;
+  }
   return name;
 }
 
 const char *ldx_audit_name(struct ldx_load *l, const char *name, const struct ldx_object *loader) {
-  enum { LA_SER_ORIG = 1 };
   tell_vdso(l);
   const char *meant = search(loader, name, LA_SER_ORIG);
   if (!meant) {
@@ -245,7 +264,7 @@ static char *find_auditor(const char *name, bool by_user, struct ldx_diag *d) {
   struct ldx_library_file f;
   if (ldx_find(&ldx_self.search, &r, &f, d) != LDX_FOUND)
     return NULL;
-  sys_close(f.fd);
+  io_close(&ldx_self.io, f.fd);
   return f.path;
 }
 
