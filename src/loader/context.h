@@ -181,13 +181,13 @@ struct ldx_audit {
   void (*stub)(void);         /* behind the PLTs whose calls are watched */
   struct ldx_rlock lock;      /* of the records of objects */
   uintptr_t start_main, main; /* libc's __libc_start_main, and what it is to call */
-  struct ldx_auditor *at; /* room for as many as there may be; NULL: none */
+  struct ldx_auditor *at;     /* room for as many as there may be; NULL: none */
 };
 
 struct ldx_process {
   struct ldx_r_debug r_debug; /* of the base namespace; first, so that it is easy to find */
   struct ldx_jit_descriptor jit;
-  uint64_t early_tcb[8];      /* thread control block until the program's own exists */
+  uint64_t early_tcb[8]; /* thread control block until the program's own exists */
 
   struct ldx_args args;
   struct ldx_options options;

@@ -181,7 +181,7 @@ struct option {
   const char *otherwise;   /* only behind =; without one this */
   struct ldx_words *words; /* takes one each time it is given */
   bool *flag;
-  int mode; /* what is to be done instead of running the program */
+  int mode;       /* what is to be done instead of running the program */
   bool passed_on; /* to programs that are followed */
 };
 

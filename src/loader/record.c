@@ -155,7 +155,7 @@ struct ldx_object *ldx_record_outcome(struct ldx_load *l, struct ldx_decision *d
   return o;
 }
 
-static const char **paths_of(struct ldx_object *const *at, uint32_t count, bool backwards) {
+static const char *const *paths_of(struct ldx_object *const *at, uint32_t count, bool backwards) {
   const char **out = ldx_new((count + 1) * sizeof *out);
   for (uint32_t i = 0; out && i < count; i++) {
     const struct ldx_identity *x = ldx_identify(at[backwards ? count - 1 - i : i]);
@@ -398,7 +398,7 @@ void ldx_record_end(void) {
 }
 
 void ldx_record_static(struct ldx_load *l) {
-  static const char *none[] = {NULL};
+  static const char *const none[] = {NULL};
   struct ldx_diag d = {.heap = &ldx_self.heap};
   ldx_journal_start();
   ldx_record_begin(l);

@@ -33,7 +33,7 @@ struct ldx_recorder {
   long pid;                            /* a child of fork keeps its hands off the files */
   bool complained;
   struct ldx_load *start;
-  const char **scope, **init; /* paths, in order, NULL-terminated: of the start */
+  const char *const *scope, *const *init; /* paths, in order, NULL-terminated: of the start */
 };
 
 /* Start-up: reads the options. Ends the process when a record cannot be read. */

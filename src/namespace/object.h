@@ -135,19 +135,19 @@ struct ldx_object {
   uint32_t opens; /* dlopen handles out */
   bool relocated, init_called, fini_called, constructed /* and all it depends on */, global, nodelete, closing;
   bool deps_done, faked, is_libc, initfirst;
-  bool overridden;      /* belongs to the guest's loader: some of its functions are ldx's own */
-  bool indirect_access; /* GNU property: built to reach other objects' symbols only through the GOT */
-  bool ld_readonly;     /* its dynamic section keeps offsets: it cannot be written */
-  bool ld_adjusted;     /* it holds addresses by now */
-  bool dlopened;        /* loaded after start-up */
-  bool from_memory;     /* a tool gave its bytes */
+  bool overridden;           /* belongs to the guest's loader: some of its functions are ldx's own */
+  bool indirect_access;      /* GNU property: built to reach other objects' symbols only through the GOT */
+  bool ld_readonly;          /* its dynamic section keeps offsets: it cannot be written */
+  bool ld_adjusted;          /* it holds addresses by now */
+  bool dlopened;             /* loaded after start-up */
+  bool from_memory;          /* a tool gave its bytes */
   struct ldx_jit_entry *jit; /* what debuggers are shown of such an object */
-  bool ready;           /* its constructors have ended */
-  bool pending;         /* belongs to a load that has not been committed */
-  uint32_t init_rank;   /* its turn among all constructors; 0: not yet */
-  bool unused;          /* scratch of unload.c */
-  bool of_tool;         /* a tool, or what one brought along */
-  int visit;            /* scratch of graph walks */
+  bool ready;                /* its constructors have ended */
+  bool pending;              /* belongs to a load that has not been committed */
+  uint32_t init_rank;        /* its turn among all constructors; 0: not yet */
+  bool unused;               /* scratch of unload.c */
+  bool of_tool;              /* a tool, or what one brought along */
+  int visit;                 /* scratch of graph walks */
 
   /* Owned by loader/audit.c; NULL: no auditor has been told of it */
   struct ldx_audit_object *audit;
