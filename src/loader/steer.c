@@ -53,9 +53,9 @@ static struct ldx_request request_to_find(const struct ldx_find_request *r) {
 
 /* Tools are not steered by tools. */
 static const struct ldx_tool_order *steerers(const struct ldx_request *r) {
-  static const struct ldx_tool_order none;
+  static const uint64_t none; /* of no tools; as a struct with pointers it would be writable memory */
   const struct ldx_tool_order *o = __atomic_load_n(&ldx_self.hooks.order, __ATOMIC_ACQUIRE);
-  return ldx_self.hooks.steered && r->origin != LDX_FROM_TOOL && o ? o : &none;
+  return ldx_self.hooks.steered && r->origin != LDX_FROM_TOOL && o ? o : (const struct ldx_tool_order *)&none;
 }
 
 static void tell_change(enum ldx_event_type type, const struct question *q, const char *from, const char *to,
@@ -257,11 +257,8 @@ static enum ldx_verdict steer_path(const struct ldx_find_request *r, const char 
 
 static enum ldx_verdict steer_folders(const struct ldx_find_request *r, const char *source, const char *owner,
                                       const char *folders, char **out, struct ldx_diag *d) {
-  struct question q = {.what = "search path",
-                       .request = request_to_find(r),
-                       .original = folders,
-                       .may_be_empty = true,
-                       .diag = d};
+  struct question q = {
+      .what = "search path", .request = request_to_find(r), .original = folders, .may_be_empty = true, .diag = d};
   const struct ldx_tool_order *tools = steerers(&q.request);
   enum ldx_verdict v = LDX_PASS;
   for (uint32_t i = 0; i < tools->count && v == LDX_PASS; i++) {
