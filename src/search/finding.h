@@ -22,7 +22,7 @@ struct finding {
   bool oom;
   bool done;    /* a tool's algorithm has opened the file */
   bool steered; /* a tool has changed the path */
-  bool cached;  /* a launch cache knew */
+  bool cached;  /* a launch cache knew the path, or the request did */
 };
 
 /* Room for a candidate of that many bytes; what was there is gone. */

@@ -9,8 +9,8 @@
 
 /* A launch cache. */
 struct ldx_search_cache {
-  /* The file that is known to be the answer (heap), of the first level from *level on that has one; *level becomes the
-   * next one. NULL: none; *nowhere is then the errno value when it is known that there is none. */
+  /* The file that is known to be the answer (heap), of the first level from *level on that has one; *level becomes
+   * the next one. NULL: none; *nowhere is then the errno value when it is known that there is none. */
   char *(*find)(const struct ldx_find_request *r, uint32_t *level, int *nowhere);
   /* Whether what was opened is what the answer means; f->stat is filled in. */
   bool (*holds)(const struct ldx_find_request *r, struct ldx_library_file *f);

@@ -136,13 +136,15 @@ static enum verdict open_file(struct finding *f) {
 
 /* What is known to be absent is not asked for. */
 static enum verdict open_beside_cache(struct finding *f, const struct ldx_search_cache *c) {
-  int absent = c->absent(f->path);
+  if (f->cached)
+    return open_file(f);
   enum verdict v = PASSED_OVER;
+  int absent = c->absent(f->path);
   if (absent)
     f->error = absent;
   else
     v = open_file(f);
-  if (v == PASSED_OVER && !f->cached)
+  if (v == PASSED_OVER)
     c->depends(f->path, f->error);
   return v;
 }
@@ -553,6 +555,7 @@ static enum verdict by_name(struct finding *f) {
 static enum verdict by_path(struct finding *f) {
   const struct ldx_find_request *r = f->request;
   f->source = "path";
+  f->cached = true; /* there is nothing to learn */
   f->path = r->loader ? ldx_expand_dst(f->s, r->loader, r->name) : ldx_strdup(f->s->heap, r->name);
   f->oom |= !f->path;
   return f->path ? ldx_try_file(f) : FATAL;

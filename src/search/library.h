@@ -30,9 +30,9 @@ struct ldx_library_file {
 
 /* How a name without a slash is looked for (algorithms.h). */
 enum ldx_search_algorithm {
-  LDX_ALGORITHM_USUAL, /* the system loader's; musl's for a program of musl */
-  LDX_ALGORITHM_MUSL,  /* musl's, whatever the program */
-  LDX_ALGORITHM_STORE, /* folders that have all: STORE/NAME */
+  LDX_ALGORITHM_USUAL,        /* the system loader's; musl's for a program of musl */
+  LDX_ALGORITHM_MUSL,         /* musl's, whatever the program */
+  LDX_ALGORITHM_STORE,        /* folders that have all: STORE/NAME */
   LDX_ALGORITHM_ORIGIN_CACHE, /* the nearest etc/ld.so.cache above the object that asks, then as usual */
   LDX_ALGORITHM_FROZEN,       /* nothing but what a record says */
 };

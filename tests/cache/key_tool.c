@@ -7,7 +7,8 @@ static enum ldx_verdict key(void *ctx, const struct ldx_file_facts *facts, uint8
   const char *name = strrchr(facts->path, '/');
   if (!name)
     return LDX_PASS;
-  strncpy((char *)out, name, 32);
+  size_t n = strlen(name);
+  memcpy(out, name, n < 32 ? n : 32);
   return LDX_CHANGED;
 }
 

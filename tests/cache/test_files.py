@@ -33,17 +33,17 @@ class Damage(Small):
             self.start(mode, self.one, traced=False)
             sound = self.cache.read_bytes()
             self.assertLess(len(sound), 4000)
-            for at in range(len(sound)):
-                for flip in (0xff, 1 << at % 8) if mode == 'interp' else (1 << at % 8,):
-                    self.cache.write_bytes(sound[:at] + bytes([sound[at] ^ flip]) + sound[at + 1:])
-                    self.assertEqual(self.outcome(mode), (0, '1\n', ''), f'byte {at} ^ {flip:#x}')
+            for at in range(0, len(sound), 1 if mode == 'interp' else 5):
+                flip = 0xff if at % 3 else 1 << at % 8
+                self.cache.write_bytes(sound[:at] + bytes([sound[at] ^ flip]) + sound[at + 1:])
+                self.assertEqual(self.outcome(mode), (0, '1\n', ''), f'byte {at} ^ {flip:#x}')
 
     def test_cut_short(self):
         for mode in MODES:
             self.forget()
             self.start(mode, self.one, traced=False)
             sound = self.cache.read_bytes()
-            for size in [*range(0, 200), *range(200, len(sound), 13)]:
+            for size in [*range(0, 140, 3 if mode == 'interp' else 7), *range(140, len(sound), 31)]:
                 for data in sound[:size], sound[:size] + b'\0' * (len(sound) - size), sound + sound[:size]:
                     self.cache.write_bytes(data)
                     self.assertEqual(self.outcome(mode), (0, '1\n', ''), f'{size} of {len(sound)} bytes')
