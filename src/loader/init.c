@@ -228,6 +228,14 @@ static void start_tools(const struct ldx_object *root) {
   ldx_rlock_enter(&ldx_self.lock);
 }
 
+/* Somebody is still at one of them: this thread was let through because each waits for the other. */
+static bool any_visited(struct ldx_object *const *order, uint32_t count) {
+  for (uint32_t i = 0; ldx_self.visits && i < count; i++)
+    if (visit_of(order[i]))
+      return true;
+  return false;
+}
+
 /* The root is open: neither it nor its lists go meanwhile. */
 static void construct_all(struct ldx_object *root) {
   struct ldx_object *const *order = root->init_order.at;
@@ -243,7 +251,8 @@ static void construct_all(struct ldx_object *root) {
     start_tools(root);
   for (uint32_t i = count; i-- > 0;)
     construct(order[i]);
-  set_constructed(root);
+  if (!any_visited(order, count))
+    set_constructed(root);
 }
 
 /* A constructor has opened a root that this thread is at. */

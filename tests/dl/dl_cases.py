@@ -185,6 +185,7 @@ THREADS = [
     case('race-by-other-names', ['race', './libdl-race.so', '././libdl-race.so', './libdl-race.so', './/libdl-race.so'], 'race'),
     case('race-crossed', ['race', './libdl-race-x.so', './libdl-race-y.so'], 'race-x race-y'),
     case('race-crossed-by-many', ['race'] + ['./libdl-race-x.so', './libdl-race-y.so', './libdl-race.so'] * 2, 'race-x race-y race'),
+    case('crossing', ['crossing'], 'crossing-x crossing-y'),
     case('pins', ['pins'], 'pins a'),
     case('pins-main-thread', ['pins', 'main'], 'pins a'),
 ]
