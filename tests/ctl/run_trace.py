@@ -8,6 +8,9 @@ import subprocess
 import sys
 import tempfile
 
+if sys.argv[1:] == ["--packages"]:  # Debian packages that the tests stand on
+    sys.exit(print(""))
+
 parser = argparse.ArgumentParser(description=__doc__)
 parser.add_argument("--ldx", required=True)
 parser.add_argument("--interp-program", required=True, help="a program that names ldx as its loader")
