@@ -686,6 +686,14 @@ def musl_program(w):
     subprocess.run(["musl-gcc", "-o", program, source], check=True)
     w.run(str(program), tools=[w.tool("hello")]).fails("a program of musl has no room for tools of another namespace")
     same(w.run(str(program)).ok().out, ["musl"], "without a tool")
+    source.write_text("#include <ldx/event.h>\n#include <stdio.h>\n"
+                      "static void told(void *c, const struct ldx_event *e) { printf(\"%s\\n\", ldx_event_name(e->type)); }\n"
+                      "int ldx_tool_main(ldx_tool *t, const struct ldx_tool_args *a, struct ldx_tool_desc *d) {\n"
+                      "  puts(\"tool\"); return ldx_subscribe(t, LDX_EV_BIT(LDX_EV_EXIT), told, NULL, 0); }\n")
+    tool = w.temp / "m.so"
+    include = Path(__file__).resolve().parent.parent.parent / "include"
+    subprocess.run(["musl-gcc", "-shared", "-fPIC", f"-I{include}", "-o", tool, source], check=True)
+    same(w.run(str(program), in_app=[str(tool)]).ok().out, ["tool", "musl", "exit"], "a tool of musl's, with the program")
 
 
 # --- the example tools
