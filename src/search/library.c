@@ -169,7 +169,6 @@ static enum verdict open_guided(struct finding *f) {
   return v;
 }
 
-/* The candidate may become another one; when that will not do, the search goes on from where it was. */
 /* A name that is nowhere may still be known to somebody who has its bytes. */
 static enum verdict try_image_by_name(struct finding *f) {
   const struct ldx_guide *g = f->s->guide;
@@ -187,6 +186,7 @@ static enum verdict try_image_by_name(struct finding *f) {
   return check_file(f);
 }
 
+/* The candidate may become another one; when that will not do, the search goes on from where it was. */
 static enum verdict try_guided(struct finding *f) {
   const struct ldx_guide *g = f->s->guide;
   char *asked = f->path, *other = NULL;
@@ -200,6 +200,7 @@ static enum verdict try_guided(struct finding *f) {
   enum verdict v = open_guided(f);
   if (v == OPENED) {
     f->out->asked = asked;
+    f->steered = true;
     return v;
   }
   ldx_heap_free(f->s->heap, f->path);

@@ -1,5 +1,6 @@
 """What a launch cache saves, and what makes it stale (T11, C12)."""
 
+import json
 import os
 import shutil
 import subprocess
@@ -280,6 +281,13 @@ class Stale(World):
         library(self.folder / 'other/libone.so', 30)
         self.settle()
         policy = self.folder / 'policy.json'
+        copy = self.folder / 'copy'
+        shutil.copytree(self.second, copy)
+        self.settle()
+        # what a rule has made of a candidate is not a candidate
+        rules = [{'when': {'kind': 'dir', 'match': str(self.second)}, 'to': str(copy)},
+                 {'when': {'kind': 'dir', 'match': str(copy)}, 'to': str(self.folder / 'other')}]
+        chain = f'"rewrite": {json.dumps(rules)}'
         for mode in MODES:
             with self.subTest(mode):
                 self.forget()
@@ -289,7 +297,7 @@ class Stale(World):
                 self.assertEqual([s.out for s in outputs], ['1\n'] * 2, outputs[0].err)
                 self.assert_warm(outputs[1], 3)
                 for rule, value in ((f'"rewrite": [{{"when": {{"kind": "path", "match": "{self.second}/libone.so"}}, "to": "{self.folder}/other/libone.so"}}]', 30),
-                                    (f'"search": {{"prepend": ["{self.folder}/other"]}}', 30), ('"preload": []', 1)):
+                                    (f'"search": {{"prepend": ["{self.folder}/other"]}}', 30), ('"preload": []', 1), (chain, 1)):
                     policy.write_text(f'{{"version": 1, "cache": {{"tiers": ["{self.cache}"]}}, {rule}}}')
                     outputs = [self.start(mode, self.folder / 'one', **asked) for _ in range(3)]
                     self.assertEqual([s.out for s in outputs], [f'{value}\n'] * 3, outputs[0].err)
