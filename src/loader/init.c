@@ -5,6 +5,7 @@
 #include "loader/audit.h"
 #include "loader/tell_thread.h"
 #include "loader/musl.h"
+#include "loader/named_tools.h"
 #include "loader/record.h"
 #include "loader/tell_library.h"
 #include "loader/tools.h"
@@ -223,6 +224,7 @@ static void start_tools(const struct ldx_object *root) {
     ldx_start_in_app(w);
     ldx_rlock_enter(&ldx_self.lock);
   }
+  ldx_check_named_tools();
   ldx_rlock_leave(&ldx_self.lock);
   ldx_tell_main_thread(); /* they are the first who may want to know */
   ldx_rlock_enter(&ldx_self.lock);

@@ -18,6 +18,7 @@
 #include "loader/load.h"
 #include "loader/musl.h"
 #include "loader/audit.h"
+#include "loader/named_tools.h"
 #include "loader/options.h"
 #include "loader/plan.h"
 #include "loader/policy.h"
@@ -389,6 +390,8 @@ static void load_program(struct ldx_load *l) {
   ldx_launch_cache_begin();
   if (ldx_tools_wanted())
     ldx_start_tools(l);
+  if ((ldx_self.policy || ldx_self.cache) && !ldx_self.in_app)
+    ldx_check_named_tools();
   if (ldx_audited())
     ldx_audit_begin(l);
   if (ldx_self.hooks.steered)

@@ -14,10 +14,13 @@
 enum { TEXT = 4096 };
 _Static_assert(sizeof(struct ldx_tool_edge) == sizeof(struct ldx_policy_pair), "one shape");
 
-/* The answer's text lives until the next question of the thread that holds the writer lock. */
+/* The answer's text and image live until the next question of the thread that holds the writer lock. */
 struct rules {
   const struct ldx_policy *policy;
   char text[TEXT], why[TEXT / 4];
+  char *folders; /* heap */
+  size_t folders_room;
+  char *image; /* heap */
 };
 
 static const char *file_of(const char *path) {
@@ -126,23 +129,26 @@ static enum ldx_verdict steer_path(void *ctx, const struct ldx_request *r, const
   return w ? changed(p, w->where, w->why, out) : LDX_PASS;
 }
 
-/* A list being made in p->text. */
+/* A list being made in p->folders. */
 struct list {
   struct rules *p;
   size_t n;
-  bool full;
+  bool failed; /* no memory */
 };
 
+static void make_room(struct list *l, size_t size) {
+  while (!l->failed && l->p->folders_room < size)
+    l->failed = !ldx_heap_grow(&ldx_self.heap, (void **)&l->p->folders, &l->p->folders_room, 1, TEXT);
+}
+
 static void add_folder(struct list *l, const char *text, size_t n) {
-  if (!n)
-    return;
-  l->full |= l->n + n + 2 > TEXT;
-  if (l->full)
+  make_room(l, l->n + n + 2);
+  if (!n || l->failed)
     return;
   if (l->n)
-    l->p->text[l->n++] = ':';
-  memcpy(l->p->text + l->n, text, n);
-  l->p->text[l->n += n] = '\0';
+    l->p->folders[l->n++] = ':';
+  memcpy(l->p->folders + l->n, text, n);
+  l->p->folders[l->n += n] = '\0';
 }
 
 static void add_folders(struct list *l, const ldx_policy_texts *t) {
@@ -182,9 +188,11 @@ static enum ldx_verdict steer_paths(void *ctx, const struct ldx_request *r, cons
   const struct ldx_policy *policy = p->policy;
   struct list l = {.p = p};
   const char *where = policy->search.where;
-  p->text[0] = '\0';
   if (!strcmp(list->source, "cache"))
     return LDX_PASS;
+  make_room(&l, 1);
+  if (!l.failed)
+    *p->folders = '\0';
   if (!*list->source)
     add_folders(&l, &policy->search.prepend);
   if (!strcmp(list->source, "LD_LIBRARY_PATH") || !strcmp(list->source, "--library-path"))
@@ -192,9 +200,16 @@ static enum ldx_verdict steer_paths(void *ctx, const struct ldx_request *r, cons
   const struct ldx_policy_rewrite *w = add_rewritten(&l, r, list->folders);
   if (!strcmp(list->source, "system search path"))
     add_folders(&l, &policy->search.append);
-  if (l.full || !strcmp(p->text, list->folders))
+  if (l.failed) {
+    out->error = ENOMEM;
+    out->why = reason(p, where, NULL);
+    return LDX_DENY;
+  }
+  if (!strcmp(p->folders, list->folders))
     return LDX_PASS;
-  return changed(p, w ? w->where : where, w ? w->why : NULL, out);
+  out->text = p->folders;
+  out->why = reason(p, w ? w->where : where, w ? w->why : NULL);
+  return LDX_CHANGED;
 }
 
 static const struct ldx_policy_provide *provide_rule(const struct rules *p, const char *name) {
@@ -230,8 +245,10 @@ static enum ldx_verdict from_section(struct rules *p, const struct ldx_policy_pr
   char *bytes = NULL;
   const char *fault = NULL;
   long fd = io_open(&ldx_self.io, program_file(), 0x80000 /* O_CLOEXEC */);
-  if (ldx_sys_failed(fd) || ldx_sys_failed(io_fstat(&ldx_self.io, (int)fd, &st)))
+  if (ldx_sys_failed(fd))
     return LDX_PASS;
+  if (ldx_sys_failed(io_fstat(&ldx_self.io, (int)fd, &st)))
+    st.st_size = 0;
   const struct ldx_policy_bytes file = {.fd = (int)fd, .size = (uint64_t)st.st_size};
   int found = ldx_policy_find_section(&ldx_self.heap, &file, v->from.text, 1ul << 30, &bytes, &size, &fault);
   io_close(&ldx_self.io, (int)fd);
@@ -242,7 +259,7 @@ static enum ldx_verdict from_section(struct rules *p, const struct ldx_policy_pr
     out->error = ENOENT;
     return LDX_DENY;
   }
-  out->image = bytes; /* stays */
+  out->image = p->image = bytes;
   out->image_size = size;
   out->why = reason(p, v->where, NULL);
   return LDX_CHANGED;
@@ -263,8 +280,12 @@ static enum ldx_verdict from_copy(struct rules *p, const struct ldx_policy_provi
     done += (size_t)n;
   }
   io_close(&ldx_self.io, (int)fd);
-  if (!bytes)
-    return LDX_PASS;
+  p->image = bytes;
+  if (!bytes || done < (size_t)st.st_size) {
+    out->error = bytes ? EIO : ENOMEM;
+    out->why = reason(p, v->where, NULL);
+    return LDX_DENY;
+  }
   out->image = bytes;
   out->image_size = done;
   out->why = reason(p, v->where, NULL);
@@ -275,6 +296,8 @@ static enum ldx_verdict steer_image(void *ctx, const struct ldx_request *r, cons
                                     struct ldx_answer *out) {
   struct rules *p = ctx;
   const struct ldx_policy_provide *v = provide_rule(p, r->name);
+  ldx_delete(p->image);
+  p->image = NULL;
   if (!v)
     return LDX_PASS;
   if (v->from.is == LDX_PROVIDE_SECTION && strchr(path, '#'))

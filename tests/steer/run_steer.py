@@ -7,6 +7,7 @@ import itertools
 import json
 import os
 import re
+import resource
 import shutil
 import subprocess
 import sys
@@ -281,6 +282,15 @@ def lists(w):
     same([line.split()[1] for line in run.of("tool") if line.endswith("for libc.so.6")], ["(own)", "LD_LIBRARY_PATH", "RUNPATH", "cache"], "lists in order")
 
 
+def long_lists(w):
+    """Rules count in lists of any length."""
+    moved = w.copy("a", "long")
+    folders = ":".join(f"{w.temp}/{'x' * 90}{i}" for i in range(80)) + f":{w.temp}/none"
+    rule = {"rewrite": [{"when": {"kind": "search", "match": f"{w.temp}/none"}, "to": f"{w.temp}/long"}]}
+    run = w.run("four", "where=a_value", env={"LD_LIBRARY_PATH": folders}, policy=rule).ok()
+    same(run.out[-2], f"a_value in {moved}", "last folder")
+
+
 def deny(w):
     """T16"""
     rule = {"deny": [{"match": "libs-*", "why": "not here"}]}
@@ -471,8 +481,11 @@ def own_search(w):
     lists_told = [line for line in run.of("finder") if line.startswith("would search")][:3]
     check("would search RUNPATH" in lists_told and "would search cache" in lists_told, lists_told)
     w.run("answer", tools=[w.tool(f"search={w.temp}/nowhere", "only")]).fails("cannot open shared object file")
-    run = w.run("answer", "where=a_value", tools=[tool], policy={"search": {"algorithm": "tool:somebody-else"}}).ok()
-    same(run.out[-2], f"a_value in {w.lib('a')}", "another tool was named")
+    other = w.tool(f"search={w.temp}/nowhere", "only", name="other")
+    run = w.run("answer", "where=a_value", tools=[tool, other], policy={"search": {"algorithm": "tool:finder"}}).ok()
+    same(run.out[-2], f"a_value in {w.temp}/own/libs-a.so.real", "only the one that is named")
+    run = w.run("answer", tools=[tool, other], policy={"search": {"algorithm": "tool:other"}})
+    run.fails("cannot open shared object file")
 
 
 # --- images from memory
@@ -494,6 +507,17 @@ def images(w):
                 prefix=["strace", "-f", "-e", "trace=openat,open", "-o", str(log)]).ok()
     opened = [line for line in log.read_text().splitlines() if "libghost" in line]
     same(opened, [], "files opened by that name")
+
+
+def images_are_let_go(w):
+    """Opened and closed again and again, a provided library takes no more memory."""
+    big = w.folder("big") / "libbig.so"
+    big.write_bytes(Path(w.lib("a")).read_bytes() + bytes(8 << 20))
+    provide = {"provide": [{"name": "libghost.so", "from": f"memfd:{big}"}]}
+    run = w.run("alone", *["open=libghost.so", "close"] * 100, "open=libghost.so", "ask=a_value", policy=provide).ok()
+    same(run.out[-2], "a_value() = 1", "policy: memfd")
+    most = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
+    check(most < 400 << 10, f"{most} KiB")
 
 
 def image_in_gdb(w):
@@ -579,6 +603,22 @@ def policy_tools(w):
     same(w.run("alone", policy={"tools": tools}).ok().of("tool"), ["tool policy", "tool y", "tool x"], "order")
     tools = [{"path": file, "args": ["hello"], "in_app": True}]
     same(w.run("alone", policy={"tools": tools}).ok().of("tool"), ["hello late 0"], "in_app")
+
+
+def named_tools(w):
+    """A tool that the policy counts on must be there, and do what it is named for."""
+    file = str(w.built / "steer-tool.so")
+    named = {"search algorithm": {"search": {"algorithm": "tool:x"}},
+             "provider": {"io": [{"paths": ["/nfs/*"], "provider": "x"}]},
+             "key of the launch cache": {"cache": {"tiers": [str(w.temp / "keyed")], "key": "tool:x"}}}
+    for what, policy in named.items():
+        w.run("alone", policy=policy).fails("policy", "there is no tool x", what)
+        for in_app in False, True:
+            here = policy | {"tools": [{"path": file, "name": "x", "in_app": in_app}]}
+            if what == "provider":
+                w.run("alone", policy=here).ok()
+            else:
+                w.run("alone", policy=here).fails(f"tool x is no {what}")
 
 
 # --- tools in the program's namespace
@@ -757,9 +797,9 @@ def example_profile(w):
     check(run.err[0].split()[:4] == ["total", "map", "relocate", "references"] and run.err[-1].endswith("all"), run.err)
 
 
-CASES = [init_orders, init_section, init_circle, load_order, tool_first, tool_order, tool_circle, tool_conflicts, redirect, empty, odd_images, kinds, origin, lists,
-         deny, chain, pipeline, conflict, stacked, default_search, algorithms, musl_search, origin_cache, own_search, images,
-         image_in_gdb, bindings, variants, namespaces, preload, allowed, policy_tools, in_app, broken, kinds_of_tools, programs,
+CASES = [init_orders, init_section, init_circle, load_order, tool_first, tool_order, tool_circle, tool_conflicts, redirect, empty, odd_images, kinds, origin, lists, long_lists,
+         deny, chain, pipeline, conflict, stacked, default_search, algorithms, musl_search, origin_cache, own_search, images, images_are_let_go,
+         image_in_gdb, bindings, variants, namespaces, preload, allowed, policy_tools, named_tools, in_app, broken, kinds_of_tools, programs,
          thread_local, exec_stack, in_gdb, musl_program, example_trace, example_relocate, example_profile]
 
 
