@@ -21,18 +21,18 @@ enum ldx_event_type {
   LDX_EV_DENIED,     /* u.lib: name, reason, author */
   LDX_EV_REWRITTEN,  /* u.lib: name (before), path (after), reason, author */
   LDX_EV_MAPPED,     /* object is in memory, not yet relocated; other: the one it stands for (a proxy). u.lib */
-  LDX_EV_RELOCATED,  /* object */
+  LDX_EV_RELOCATED,  /* object; u.lib */
   LDX_EV_BIND,     /* a reference of object is bound to other (0: to nothing). u.bind; addr: of the definition, of an
                       indirect function's resolver, or within the block of thread-local storage */
   LDX_EV_IFUNC,    /* a resolver has chosen. u.bind: slot, was: the resolver; addr: the choice */
-  LDX_EV_INIT,     /* constructors of object begin. The program's own are its libc's: MAIN comes instead */
-  LDX_EV_READY,    /* and have ended */
-  LDX_EV_FINI,     /* destructors of object begin */
+  LDX_EV_INIT,     /* constructors of object begin, u.lib. The program's own are its libc's: MAIN comes instead */
+  LDX_EV_READY,    /* and have ended. u.lib */
+  LDX_EV_FINI,     /* destructors of object begin. u.lib */
   LDX_EV_UNLOADED, /* object is gone from all lists; its memory may still be mapped. u.lib */
   LDX_EV_DLOPEN,   /* called. u.call: name, mode; addr: caller */
   LDX_EV_DLOPENED, /* returns. u.call: name, error or NULL; object */
   LDX_EV_DLSYM,    /* u.bind: symbol, version; addr: the value, or NULL; object: who asks, other: definer */
-  LDX_EV_DLCLOSE,  /* object */
+  LDX_EV_DLCLOSE,  /* object; u.lib */
   LDX_EV_NAMESPACE_NEW,
   LDX_EV_NAMESPACE_GONE,
   LDX_EV_THREAD_START, /* on the thread itself. u.thread */

@@ -388,6 +388,13 @@ static void dump_details(struct writer *w, const struct ldx_event *e) {
   case LDX_EV_DENIED:
   case LDX_EV_REWRITTEN:
   case LDX_EV_MAPPED:
+  case LDX_EV_RELOCATED:
+  case LDX_EV_INIT:
+  case LDX_EV_READY:
+  case LDX_EV_FINI:
+  case LDX_EV_DLCLOSE:
+  case LDX_EV_MAIN:
+  case LDX_EV_EXIT:
   case LDX_EV_UNLOADED:
     dump_library(w, e);
     break;

@@ -5,8 +5,14 @@
 #include "loader/guard.h"
 #include "loader/journal.h"
 
+/* Also who keeps no table of its own knows which library it is. */
 void ldx_tell_object(enum ldx_event_type type, const struct ldx_object *o) {
   struct ldx_event e = ldx_event_about(type, o);
+  if (o) {
+    e.u.lib.name = ldx_keep_text(o->soname);
+    e.u.lib.path = ldx_keep_text(ldx_display_name(o));
+    e.u.lib.base = o->map.l_addr;
+  }
   ldx_tell(&e);
 }
 

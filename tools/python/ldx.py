@@ -99,7 +99,8 @@ Object = collections.namedtuple("Object", "id ns name path soname reason base lo
 Thread = collections.namedtuple("Thread", "id tid stack_low stack_high tcb")
 Tool = collections.namedtuple("Tool", "name version path why_here ns ready calls nanoseconds")
 
-_LIB = {"search", "found", "denied", "rewritten", "mapped", "unloaded", "start"}
+_LIB = {"search", "found", "denied", "rewritten", "mapped", "relocated", "init", "ready", "fini", "unloaded", "dlclose",
+        "start", "main", "exit"}
 _BIND = {"bind", "ifunc", "dlsym"}
 _CALL = {"dlopen", "dlopened"}
 
