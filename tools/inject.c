@@ -109,13 +109,25 @@ static bool set_vectors(pid_t pid, struct vectors *v) {
   return !ptrace(PTRACE_SETREGSET, pid, (void *)NT_X86_XSTATE, &io);
 }
 
-/* Runs the function on the stopped thread until the trap behind it. A signal that comes meanwhile is given back
- * afterwards. */
-static const char *call(pid_t pid, uint64_t function, long *result, int *held) {
+/* Signals that come meanwhile wait, with all that they carry. Those of faults are seen here. */
+static bool hold_signals(pid_t pid, uint64_t *before) {
+  const int faults[] = {SIGSEGV, SIGBUS, SIGILL, SIGTRAP, SIGSYS, SIGFPE};
+  uint64_t mask = UINT64_MAX;
+  for (size_t i = 0; i < sizeof faults / sizeof *faults; i++)
+    mask &= ~(UINT64_C(1) << (faults[i] - 1));
+  return !ptrace(PTRACE_GETSIGMASK, pid, (void *)sizeof *before, before) &&
+         !ptrace(PTRACE_SETSIGMASK, pid, (void *)sizeof mask, &mask);
+}
+
+/* Runs the function on the stopped thread until the trap behind it. */
+static const char *call(pid_t pid, uint64_t function, long *result) {
   static struct vectors vectors;
   struct user_regs_struct before, regs;
   int status;
   if (ptrace(PTRACE_GETREGS, pid, NULL, &before) || !get_vectors(pid, &vectors))
+    return strerror(errno);
+  uint64_t mask;
+  if (!hold_signals(pid, &mask))
     return strerror(errno);
   regs = before;
   regs.rip = function;
@@ -135,18 +147,17 @@ static const char *call(pid_t pid, uint64_t function, long *result, int *held) {
       why = "ldx crashed while it made its control thread";
       break;
     }
-    if (!(status >> 16))
-      *held = signal;
   }
   if (!why && !ptrace(PTRACE_GETREGS, pid, NULL, &regs))
     *result = (long)regs.rax;
-  if (!set_vectors(pid, &vectors) || ptrace(PTRACE_SETREGS, pid, NULL, &before))
+  if (!set_vectors(pid, &vectors) || ptrace(PTRACE_SETREGS, pid, NULL, &before) ||
+      ptrace(PTRACE_SETSIGMASK, pid, (void *)sizeof mask, &mask))
     why = strerror(errno);
   return why;
 }
 
 static const char *inject(const struct target *t, uint64_t function) {
-  int status, held = 0;
+  int status;
   long result = 0;
   if (ptrace(PTRACE_SEIZE, t->pid, NULL, NULL))
     return strerror(errno);
@@ -156,10 +167,8 @@ static const char *inject(const struct target *t, uint64_t function) {
     if (ptrace(PTRACE_CONT, t->pid, NULL, (void *)(long)WSTOPSIG(status)) || !wait_stop(t->pid, &status))
       return "the process has ended";
   }
-  const char *why = call(t->pid, function, &result, &held);
+  const char *why = call(t->pid, function, &result);
   ptrace(PTRACE_DETACH, t->pid, NULL, NULL);
-  if (held)
-    kill(t->pid, held);
   if (!why && result && result != -EALREADY)
     why = strerror((int)-result);
   return why;

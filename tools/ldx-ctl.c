@@ -78,25 +78,38 @@ static bool send_all(int fd, const char *p, size_t n) {
   return true;
 }
 
+enum { NO_ANSWER = -1 };
+
 /* The first line tells how it went; the rest is the answer. */
 static int print_answer(int fd, pid_t pid) {
   FILE *in = fdopen(fd, "r");
   char *line = NULL, buf[65536];
   size_t room = 0, n;
-  int status = 2;
+  int status = NO_ANSWER;
   if (in && getline(&line, &room, in) > 0) {
     status = strcmp(line, "ok\n") ? 1 : 0;
     if (status)
       fprintf(stderr, "ldx-ctl: %d: %s", pid, strncmp(line, "error: ", 7) ? line : line + 7);
     while ((n = fread(buf, 1, sizeof buf, in)))
       fwrite(buf, 1, n, stdout);
-  } else {
-    fprintf(stderr, "ldx-ctl: %d: no answer\n", pid);
   }
   free(line);
   if (in)
     fclose(in);
   return fflush(stdout) ? 2 : status;
+}
+
+/* The thread may go, or find its socket closed by the program, in the very moment: then nobody has read the request,
+ * and it can be sent again. */
+static int ask(pid_t pid, const char *line, size_t n, const char **why) {
+  int fd = open_control(pid, why);
+  if (fd < 0)
+    return NO_ANSWER;
+  *why = "no answer";
+  if (send_all(fd, line, n))
+    return print_answer(fd, pid);
+  close(fd);
+  return NO_ANSWER;
 }
 
 static int request(pid_t pid, int argc, char **argv) {
@@ -112,12 +125,12 @@ static int request(pid_t pid, int argc, char **argv) {
   }
   line[n++] = '\n';
   const char *why;
-  int fd = open_control(pid, &why);
-  if (fd < 0 || !send_all(fd, line, n)) {
-    fprintf(stderr, "ldx-ctl: %d: %s\n", pid, fd < 0 ? why : "no answer");
-    return 2;
-  }
-  return print_answer(fd, pid);
+  int status = ask(pid, line, n, &why);
+  if (status == NO_ANSWER)
+    status = ask(pid, line, n, &why);
+  if (status == NO_ANSWER)
+    fprintf(stderr, "ldx-ctl: %d: %s\n", pid, why);
+  return status == NO_ANSWER ? 2 : status;
 }
 
 int main(int argc, char **argv) {

@@ -205,7 +205,8 @@ struct ldx_process {
   const struct ldx_policy *policy; /* NULL: none */
   struct ldx_tool_wish *in_app;    /* tools of the program's namespace, in order */
   const char *search_tool;         /* the one tool that may replace searches; NULL: all may */
-  uint32_t controlled;             /* control.c: there is a control thread */
+  uint32_t controlled;             /* control.c: the process that has a control thread */
+  int control_fd;                  /* where it listens */
   struct ldx_journal journal;
   struct ldx_recorder *recorder; /* record.c; NULL: nothing is recorded */
   struct ldx_record *frozen;     /* record_read.c: the record that loads must follow; NULL: none */

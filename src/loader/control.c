@@ -2,6 +2,7 @@
 
 #include <ldx/state.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <sched.h>
 #include <signal.h>
@@ -16,7 +17,9 @@
 #include "loader/dump.h"
 #include "loader/tools.h"
 
-enum { STACK = 512 * 1024, LINE = 4096, PATIENCE = 5000 /* milliseconds until a guest goes again */ };
+/* The stack is as large as a program's: tools' code runs on it. */
+enum { STACK = 8 << 20, LINE = 4096, PATIENCE = 5000 /* milliseconds until a guest goes again */ };
+enum { ABOVE_THE_PROGRAMS = 200 /* descriptors */ };
 
 /* Lies behind the thread's stack. */
 struct control {
@@ -80,8 +83,9 @@ static void load_tool(struct answer *a, const char *spec) {
     say(a, "ok\n");
   } else {
     char line[LINE];
-    ldx_format(line, sizeof line, "%s: %s%s%s", d.object ? d.object : "", d.text ? d.text : "", d.error ? ": " : "",
-               d.error ? ldx_errno_text(d.error) : "");
+    const char *object = d.object ? d.object : "";
+    ldx_format(line, sizeof line, "%s%s%s%s%s", object, *object ? ": " : "", d.text ? d.text : "",
+               d.error ? ": " : "", d.error ? ldx_errno_text(d.error) : "");
     fail(a, line);
   }
   ldx_diag_clear(&d);
@@ -133,13 +137,24 @@ static void reply(struct answer *a, const char *line) {
   }
 }
 
-/* Only who could trace the process may ask. */
+/* Only who could trace the process may ask: of a user who is not root all of it must be his (ptrace(2)). */
 static bool may_ask(int fd) {
+  enum { PR_GET_DUMPABLE_ = 3 };
   struct ucred peer;
   socklen_t size = sizeof peer;
+  uid_t uid[3];
+  gid_t gid[3];
   if (ldx_sys_failed(LDX_SYS(SYS_getsockopt, fd, SOL_SOCKET, SO_PEERCRED, &peer, &size, 0)))
     return false;
-  return peer.uid == 0 || peer.uid == (uid_t)LDX_SYS(SYS_geteuid, 0, 0, 0, 0, 0, 0);
+  if (peer.uid == 0)
+    return true;
+  if (ldx_sys_failed(LDX_SYS(SYS_getresuid, &uid[0], &uid[1], &uid[2], 0, 0, 0)) ||
+      ldx_sys_failed(LDX_SYS(SYS_getresgid, &gid[0], &gid[1], &gid[2], 0, 0, 0)))
+    return false;
+  for (int i = 0; i < 3; i++)
+    if (uid[i] != peer.uid || gid[i] != peer.gid)
+      return false;
+  return LDX_SYS(SYS_prctl, PR_GET_DUMPABLE_, 0, 0, 0, 0, 0) == 1;
 }
 
 static bool wait_for(int fd, int patience) {
@@ -178,14 +193,65 @@ static void serve(int fd) {
   sys_close(fd);
 }
 
-static void serve_all(const struct control *c) {
-  while (wait_for(c->listener, c->stays ? -1 : PATIENCE)) {
+static size_t own_name(struct sockaddr_un *a, uint32_t pid) {
+  *a = (struct sockaddr_un){.sun_family = AF_UNIX};
+  size_t n = ldx_format(a->sun_path + 1, sizeof a->sun_path - 1, "ldx/%u", pid);
+  return offsetof(struct sockaddr_un, sun_path) + 1 + n;
+}
+
+/* A program that closes all descriptors may have something else there by now. */
+static bool is_listener(int fd, uint32_t pid) {
+  struct sockaddr_un own, found;
+  socklen_t size = sizeof found;
+  size_t n = own_name(&own, pid);
+  return fd >= 0 && !LDX_SYS(SYS_getsockname, fd, &found, &size, 0, 0, 0) && size == n && !memcmp(&own, &found, n);
+}
+
+/* Out of the way of the program's own numbers. */
+static long listen_here(void) {
+  struct sockaddr_un a;
+  size_t n = own_name(&a, (uint32_t)sys_getpid());
+  long fd = LDX_SYS(SYS_socket, AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, 0, 0, 0);
+  if (ldx_sys_failed(fd))
+    return fd;
+  long high = LDX_SYS(SYS_fcntl, fd, F_DUPFD_CLOEXEC, ABOVE_THE_PROGRAMS, 0, 0, 0);
+  if (!ldx_sys_failed(high)) {
+    sys_close((int)fd);
+    fd = high;
+  }
+  long r = LDX_SYS(SYS_bind, fd, &a, n, 0, 0, 0);
+  if (!ldx_sys_failed(r))
+    r = LDX_SYS(SYS_listen, fd, 8, 0, 0, 0, 0);
+  if (!ldx_sys_failed(r))
+    return fd;
+  sys_close((int)fd);
+  return r;
+}
+
+/* What the program has closed is opened again. */
+static bool can_listen(struct control *c) {
+  if (is_listener(c->listener, (uint32_t)sys_getpid()))
+    return true;
+  long r = listen_here();
+  ldx_self.control_fd = c->listener = (int)r;
+  return !ldx_sys_failed(r);
+}
+
+static void serve_all(struct control *c) {
+  while (can_listen(c) && wait_for(c->listener, c->stays ? -1 : PATIENCE)) {
+    if (!is_listener(c->listener, (uint32_t)sys_getpid()))
+      continue;
     long fd = LDX_SYS(SYS_accept4, c->listener, 0, 0, SOCK_CLOEXEC, 0, 0);
     if (fd >= 0)
       serve((int)fd);
-    else if (fd != -EINTR && fd != -ECONNABORTED)
+    else if (fd != -EINTR && fd != -ECONNABORTED && fd != -EAGAIN)
       return;
   }
+}
+
+static void stop_listening(int fd, uint32_t pid) {
+  if (is_listener(fd, pid))
+    sys_close(fd);
 }
 
 /* Thread-local storage as a thread of libc's has it: tools' code runs here. */
@@ -205,12 +271,13 @@ static bool become_thread(struct control *c) {
   ldx_dtv_thread(ldx_tls_dtv_of(t, tcb))->raw = raw;
   if (ldx_self.glibc.profile)
     glibc_init_own_thread(&ldx_self.glibc, tcb);
+  ldx_set_thread_pointer(&ldx_self.cpu, (uintptr_t)tcb); /* tools are told of its blocks */
   if (!ldx_tls_init_thread(t, tcb)) {
+    ldx_set_thread_pointer(&ldx_self.cpu, (uintptr_t)c->tcb);
     ldx_tls_free_thread(t, tcb, true);
     return false;
   }
   c->thread = tcb;
-  ldx_set_thread_pointer(&ldx_self.cpu, (uintptr_t)tcb);
   return true;
 }
 
@@ -218,27 +285,14 @@ static void run(void *arg) {
   struct control *c = arg;
   if (ldx_self.musl.active || become_thread(c))
     serve_all(c);
-  sys_close(c->listener);
+  stop_listening(c->listener, (uint32_t)sys_getpid());
+  if (c->thread)
+    ldx_tls_tell_gone(&ldx_self.tls, ldx_thread_self());
   ldx_set_thread_pointer(&ldx_self.cpu, (uintptr_t)c->tcb);
   if (c->thread)
     ldx_tls_free_thread(&ldx_self.tls, c->thread, true);
   __atomic_store_n(&ldx_self.controlled, 0, __ATOMIC_RELEASE);
   ldx_end_thread(c->memory, STACK);
-}
-
-static long listen_here(void) {
-  struct sockaddr_un a = {.sun_family = AF_UNIX};
-  size_t n = ldx_format(a.sun_path + 1, sizeof a.sun_path - 1, "ldx/%ld", sys_getpid());
-  long fd = LDX_SYS(SYS_socket, AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, 0, 0, 0);
-  if (ldx_sys_failed(fd))
-    return fd;
-  long r = LDX_SYS(SYS_bind, fd, &a, offsetof(struct sockaddr_un, sun_path) + 1 + n, 0, 0, 0);
-  if (!ldx_sys_failed(r))
-    r = LDX_SYS(SYS_listen, fd, 8, 0, 0, 0, 0);
-  if (!ldx_sys_failed(r))
-    return fd;
-  sys_close((int)fd);
-  return r;
 }
 
 /* No signal of the program's may end up here; those that single steps and sandboxes are made of are not kept out. */
@@ -256,10 +310,13 @@ static long clone_quietly(struct control *c) {
 }
 
 static long start(bool stays) {
-  if (__atomic_exchange_n(&ldx_self.controlled, 1, __ATOMIC_ACQ_REL))
+  uint32_t pid = (uint32_t)sys_getpid();
+  if (__atomic_exchange_n(&ldx_self.controlled, pid, __ATOMIC_ACQ_REL) == pid)
     return -EALREADY;
-  long m = sys_mmap(NULL, STACK, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0), r = m;
+  ldx_watch_forks();
+  long m = sys_mmap(NULL, STACK, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0), r = m;
   if (!ldx_sys_failed(m)) {
+    sys_mprotect((void *)m, LDX_PAGE, PROT_NONE); /* where it ends */
     struct control *c = (struct control *)(m + STACK - (long)ldx_align_up(sizeof *c, 64));
     char *tp = (char *)ldx_thread_pointer();
     *c = (struct control){.memory = (void *)m, .stays = stays};
@@ -267,7 +324,7 @@ static long start(bool stays) {
     memcpy(&c->guard, tp + LDX_TCB_GUARD, 8);
     memcpy(&c->pointer_guard, tp + LDX_TCB_POINTER_GUARD, 8);
     r = listen_here();
-    c->listener = (int)r;
+    ldx_self.control_fd = c->listener = (int)r;
     if (!ldx_sys_failed(r) && ldx_sys_failed(r = clone_quietly(c)))
       sys_close(c->listener);
     if (ldx_sys_failed(r))
@@ -280,3 +337,11 @@ static long start(bool stays) {
 
 long ldx_control_stay(void) { return start(true); }
 long ldx_control_start(void) { return start(false); }
+
+/* The thread is not in the child, and its name is not the child's. */
+void ldx_control_after_fork(void) {
+  if (!ldx_self.controlled)
+    return;
+  stop_listening(ldx_self.control_fd, ldx_self.controlled);
+  ldx_self.controlled = 0;
+}

@@ -10,5 +10,6 @@
 
 /* Starts the thread; it stays as long as the process. 0, or a negative errno value. */
 long ldx_control_stay(void);
+void ldx_control_after_fork(void);
 
 #endif

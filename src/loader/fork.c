@@ -4,6 +4,7 @@
 #include <sys/mman.h>
 
 #include "base/sys.h"
+#include "loader/control.h"
 #include "loader/load.h"
 #include "loader/tell_process.h"
 
@@ -177,6 +178,7 @@ static void settle_child(void) {
 static void after_fork_in_child(void) {
   if (has_threads())
     settle_child();
+  ldx_control_after_fork();
   ldx_tell_child();
 }
 
@@ -201,6 +203,8 @@ static void watch(uint32_t *now) {
     ldx_rlock_watch(&ldx_self.callbacks[i], g);
   ldx_rlock_watch(&ldx_self.tls.lock, g);
   ldx_rlock_watch(&ldx_self.io.lock, g);
+  ldx_rlock_watch(&ldx_self.hooks.lock, g);
+  ldx_rlock_watch(&ldx_self.audit.lock, g);
   ldx_rlock_watch(&ldx_self.lock, g);
 }
 

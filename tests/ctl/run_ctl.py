@@ -105,6 +105,48 @@ def case_guest_goes_again():
         ctl(w.pid, "ping")
 
 
+def case_asked_while_it_forks():
+    for env in {"LDX_CTL": "1"}, {}:
+        with Worker("fork", LIBRARY, env=env) as w:
+            for _ in range(300):
+                ctl(w.pid, "dump")
+
+
+def case_child_of_fork():
+    with Worker("child", env={"LDX_CTL": "1"}) as w:
+        child = int(w.process.stdout.readline())
+        check(json.loads(ctl(child, "dump"))["pid"] == child, "another process answers for the child")
+        check(json.loads(ctl(w.pid, "dump"))["pid"] == w.pid, "another process answers for the parent")
+
+
+def case_descriptors_closed():
+    with Worker("close", env={"LDX_CTL": "1"}) as w:
+        time.sleep(0.2)
+        for _ in range(3):
+            ctl(w.pid, "ping")
+
+
+def case_no_signal_is_lost():
+    with Worker("signals") as w:
+        for _ in range(3):
+            ctl(w.pid, "ping")
+            deadline = time.monotonic() + 60
+            while w.threads() > 1 and time.monotonic() < deadline:
+                time.sleep(0.1)
+
+
+def case_thread_tells_tools_of_itself():
+    with Worker("wait", env={"LDX_CTL": "1", "LDX_TOOLS": f"{TOOL},all"}) as w:
+        kinds = [json.loads(line)["type"] for line in ctl(w.pid, "history").splitlines()]
+        check(kinds, "no events")
+    with Worker("wait", env={"LDX_TOOLS": f"{TOOL},all"}) as w:
+        ctl(w.pid, "ping")
+        deadline = time.monotonic() + 60
+        while w.threads() > 1 and time.monotonic() < deadline:
+            time.sleep(0.1)
+        ctl(w.pid, "ping")
+
+
 def case_dump():
     with Worker("busy") as w:
         state = json.loads(ctl(w.pid, "dump"))

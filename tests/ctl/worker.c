@@ -3,12 +3,17 @@
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stdatomic.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -42,6 +47,67 @@ static void *loader(void *arg) {
   return arg;
 }
 
+static bool has_ended(void) {
+  struct pollfd p = {0, POLLIN, 0};
+  return poll(&p, 1, 0);
+}
+
+/* Children that load, of a process with one thread of its own. */
+static void fork_all_the_time(const char *library) {
+  while (!has_ended()) {
+    int status = -1;
+    pid_t child = fork();
+    if (!child) {
+      alarm(20);
+      void *h = dlopen(library, RTLD_NOW);
+      _exit(!h || !dlsym(h, "piece"));
+    }
+    if (waitpid(child, &status, 0) != child || status)
+      wrong++;
+  }
+}
+
+/* As daemons do: whatever is open is closed, and other files get the numbers. */
+static void close_all(void) {
+  enum { LAST = 260 };
+  struct stat st;
+  for (int fd = 3; fd < LAST; fd++)
+    close(fd);
+  for (int fd = 3; fd < LAST; fd++)
+    wrong += open("/dev/zero", O_RDONLY) != fd;
+  while (!has_ended())
+    usleep(1000);
+  for (int fd = 3; fd < LAST; fd++)
+    wrong += fstat(fd, &st) || !S_ISCHR(st.st_mode);
+}
+
+static atomic_int last_value;
+
+static void count(int signal, siginfo_t *info, void *context) {
+  (void)signal;
+  (void)context;
+  if (info->si_value.sival_int != ++last_value)
+    wrong++;
+}
+
+/* Each signal comes, in its order, with its value. */
+static void get_signals(void) {
+  struct sigaction a = {.sa_sigaction = count, .sa_flags = SA_SIGINFO | SA_RESTART};
+  sigaction(SIGRTMIN, &a, NULL);
+  pid_t child = fork();
+  for (int i = 1; !child; i++) {
+    usleep(20);
+    while (sigqueue(getppid(), SIGRTMIN, (union sigval){.sival_int = i}))
+      if (errno != EAGAIN)
+        _exit(1);
+  }
+  while (!has_ended())
+    compute();
+  kill(child, SIGKILL);
+  waitpid(child, NULL, 0);
+  wrong += !last_value;
+}
+
 /* A system call that must not be seen to end early. */
 static void wait_for_end(void) {
   char c;
@@ -64,12 +130,27 @@ int main(int argc, char **argv) {
       pthread_create(&t[threads], NULL, loader, argv[2]);
   puts("ready");
   fflush(stdout);
+  if (!strcmp(what, "fork"))
+    fork_all_the_time(argv[2]);
+  if (!strcmp(what, "close"))
+    close_all();
+  if (!strcmp(what, "signals"))
+    get_signals();
+  if (!strcmp(what, "child")) {
+    pid_t child = fork();
+    if (!child) {
+      printf("%d\n", getpid());
+      fflush(stdout);
+      wait_for_end();
+      _exit(0);
+    }
+    waitpid(child, NULL, 0);
+  }
   if (!strcmp(what, "spin")) { /* the main thread never enters the kernel */
-    struct pollfd p = {0, POLLIN, 0};
     do
       for (int i = 0; i < 2000; i++)
         compute();
-    while (!poll(&p, 1, 0));
+    while (!has_ended());
   }
   if (!strcmp(what, "sleep")) {
     struct timespec t0, t1, d = {0, 800000000}, rest = {0};
