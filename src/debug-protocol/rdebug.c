@@ -1,5 +1,10 @@
 #include "debug-protocol/rdebug.h"
 
+#include <stddef.h>
+
+#include "debug-protocol/probes.h"
+#include "namespace/object.h"
+
 __attribute__((noinline, visibility("default"), used)) void _dl_debug_state(void) {
   __asm__ volatile("" ::: "memory");
 }
@@ -10,7 +15,54 @@ void ldx_r_debug_init(struct ldx_r_debug *d, uintptr_t loader_base) {
   d->r_ldbase = loader_base;
 }
 
-void ldx_r_debug_state(struct ldx_r_debug *d, int state) {
+static void change_state(struct ldx_r_debug *d, int state) {
   d->r_state = state;
   _dl_debug_state();
+}
+
+void ldx_debug_start(const struct ldx_namespace *ns) {
+  change_state(ns->debug, LDX_RT_ADD);
+  LDX_PROBE2("init_start", ns->id, ns->debug);
+}
+
+void ldx_debug_started(const struct ldx_namespace *ns) {
+  change_state(ns->debug, LDX_RT_CONSISTENT);
+  LDX_PROBE2("init_complete", ns->id, ns->debug);
+}
+
+const struct ldx_object *ldx_debug_load(const struct ldx_namespace *ns) {
+  change_state(ns->debug, LDX_RT_ADD);
+  LDX_PROBE2("map_start", ns->id, ns->debug);
+  return ns->last;
+}
+
+void ldx_debug_mapped(const struct ldx_namespace *ns) {
+  LDX_PROBE3("map_complete", ns->id, ns->debug, 0);
+  LDX_PROBE2("reloc_start", ns->id, ns->debug);
+}
+
+/* NULL says: read it all. Debuggers' own lists are without what they take for the program, which the loader may be:
+ * they would look in vain for the predecessor of what comes behind it. */
+static const struct ldx_object *first_new(const struct ldx_namespace *ns, const struct ldx_object *last) {
+  if (!last)
+    return ns->first_real;
+  return last->kind == LDX_LIBRARY ? last->map.l_next : NULL;
+}
+
+void ldx_debug_loaded(const struct ldx_namespace *ns, const struct ldx_object *last, bool ok) {
+  change_state(ns->debug, LDX_RT_CONSISTENT);
+  if (ok)
+    LDX_PROBE3("reloc_complete", ns->id, ns->debug, first_new(ns, last));
+  else
+    LDX_PROBE2("map_failed", ns->id, ns->debug);
+}
+
+void ldx_debug_unload(const struct ldx_namespace *ns) {
+  change_state(ns->debug, LDX_RT_DELETE);
+  LDX_PROBE2("unmap_start", ns->id, ns->debug);
+}
+
+void ldx_debug_unloaded(const struct ldx_namespace *ns) {
+  change_state(ns->debug, LDX_RT_CONSISTENT);
+  LDX_PROBE2("unmap_complete", ns->id, ns->debug);
 }

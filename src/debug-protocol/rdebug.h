@@ -1,9 +1,11 @@
-/* What a debugger reads: struct r_debug (SVR4; r_version 2 adds r_next) and the breakpoint function. */
+/* What a debugger reads: struct r_debug (SVR4; r_version 2 adds r_next), the breakpoint function, and probes. */
 #ifndef LDX_DEBUG_PROTOCOL_RDEBUG_H
 #define LDX_DEBUG_PROTOCOL_RDEBUG_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
+struct ldx_namespace;
 struct ldx_object;
 
 enum { LDX_R_DEBUG_CHAINED = 2 }; /* r_version: r_next is there */
@@ -22,7 +24,19 @@ struct ldx_r_debug {
 void _dl_debug_state(void);
 
 void ldx_r_debug_init(struct ldx_r_debug *d, uintptr_t loader_base);
-/* Announces a change of the list, or its end. */
-void ldx_r_debug_state(struct ldx_r_debug *d, int state);
+
+/* What follows is announced by a change of r_state and by a probe. Under the writer lock. */
+
+/* The base namespace's first objects come, and have come: they are relocated, and nothing of them has run. */
+void ldx_debug_start(const struct ldx_namespace *ns);
+void ldx_debug_started(const struct ldx_namespace *ns);
+/* Answers with what is last on the list, for ldx_debug_loaded. */
+const struct ldx_object *ldx_debug_load(const struct ldx_namespace *ns);
+/* All files are mapped, and will be relocated. They are not on the list: nobody sees half of a load. */
+void ldx_debug_mapped(const struct ldx_namespace *ns);
+/* They are on the list behind `last`; !ok: it is what it was. */
+void ldx_debug_loaded(const struct ldx_namespace *ns, const struct ldx_object *last, bool ok);
+void ldx_debug_unload(const struct ldx_namespace *ns);
+void ldx_debug_unloaded(const struct ldx_namespace *ns);
 
 #endif

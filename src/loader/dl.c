@@ -72,9 +72,9 @@ static struct ldx_object *run(struct ldx_load *l, const struct request *r, bool 
     l->root->loader = NULL; /* a root inherits no RPATH */
     l->root->nodelete |= (r->mode & RTLD_NODELETE) != 0;
   }
-  ldx_r_debug_state(r->ns->debug, LDX_RT_ADD);
+  const struct ldx_object *last = ldx_debug_load(r->ns);
   bool ok = ldx_run_load(l, ldx_discover_root);
-  ldx_r_debug_state(r->ns->debug, LDX_RT_CONSISTENT);
+  ldx_debug_loaded(r->ns, last, ok);
   if (ok && ldx_audited() && !l->audit_told)
     ldx_audit_consistent(l);
   return ok ? l->root : NULL;

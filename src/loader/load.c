@@ -226,6 +226,8 @@ void ldx_load_discard(struct ldx_load *l) {
 
 bool ldx_run_load(struct ldx_load *l, bool (*discover)(struct ldx_load *)) {
   bool ok = discover(l);
+  if (ok && !l->startup && !l->early)
+    ldx_debug_mapped(l->ns);
   ldx_close_flush(&ldx_self.closing);
   if (ok && ldx_audited() && l->audit_told && !l->startup)
     ldx_audit_consistent(l);

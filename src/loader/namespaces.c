@@ -199,12 +199,12 @@ static struct ldx_load base_load(const struct ldx_load *l) {
 static bool run_in_base(struct ldx_load *l, struct ldx_load *b) {
   if (!ldx_may_change(&ldx_self.base, l->diag))
     return false;
-  ldx_r_debug_state(ldx_self.base.debug, LDX_RT_ADD);
+  const struct ldx_object *last = ldx_debug_load(&ldx_self.base);
   ldx_tell_load_begin(b, false);
   bool ok =
       ldx_run_load(b, ldx_discover_root) && (ldx_list_add(&ldx_self.heap, &l->shared, b->root) ||
                                              ldx_fail(l->diag, LDX_DIAG_LOAD, ENOMEM, "", "cannot allocate memory"));
-  ldx_r_debug_state(ldx_self.base.debug, LDX_RT_CONSISTENT);
+  ldx_debug_loaded(&ldx_self.base, last, ok);
   ldx_tell_load_end(b, ok);
   return ok;
 }

@@ -400,14 +400,14 @@ static void load_program(struct ldx_load *l) {
     ldx_record_begin(l);
   ldx_tell_followed();
   ldx_self.starting = true;
-  ldx_r_debug_state(&ldx_self.r_debug, LDX_RT_ADD);
+  ldx_debug_start(l->ns);
   if (ldx_wants(LDX_EV_START))
     ldx_tell_start(l);
   bool ok = ldx_run_load(l, discover);
   ldx_tell_load_end(l, ok);
   if (!ok)
     ldx_die(l->diag);
-  ldx_r_debug_state(&ldx_self.r_debug, LDX_RT_CONSISTENT);
+  ldx_debug_started(l->ns);
   if (ldx_audited())
     ldx_audit_consistent(l);
 }

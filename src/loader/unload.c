@@ -150,7 +150,7 @@ static void remove_objects(struct ldx_namespace *ns, struct ldx_object_list *dea
   struct ldx_load l = {.ns = ns};
   bool tls = any_tls(dead);
   ldx_tell_load_begin(&l, true);
-  ldx_r_debug_state(ns->debug, LDX_RT_DELETE);
+  ldx_debug_unload(ns);
   if (ldx_audited())
     ldx_audit_activity(ns, 2 /* LA_ACT_DELETE */);
   for (uint32_t i = 0; i < dead->count; i++)
@@ -168,7 +168,7 @@ static void remove_objects(struct ldx_namespace *ns, struct ldx_object_list *dea
   ns->debug->r_map = ns->first_real;
   glibc_set_tls(&ldx_self.glibc, &ldx_self.tls);
   glibc_sync_namespace(&ldx_self.glibc, ns);
-  ldx_r_debug_state(ns->debug, LDX_RT_CONSISTENT);
+  ldx_debug_unloaded(ns);
   ldx_tell_load_end(&l, true);
   if (ldx_audited())
     ldx_audit_activity(ns, 0 /* LA_ACT_CONSISTENT */);
