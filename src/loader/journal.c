@@ -8,10 +8,6 @@
 #include "loader/steer.h"
 #include "loader/tell.h"
 
-static const char *path_of(const struct ldx_object *o) {
-  return *o->map.l_name ? o->map.l_name : ldx_display_name(o);
-}
-
 void ldx_journal_start(void) {
   struct ldx_journal *j = &ldx_self.journal;
   if (j->on)
@@ -37,7 +33,7 @@ struct ldx_decision *ldx_journal_begin(struct ldx_load *l, const char *name, con
   if (!d)
     return NULL;
   d->name = ldx_keep_text(name);
-  d->from = loader ? ldx_keep_text(path_of(loader)) : NULL;
+  d->from = loader ? ldx_keep_text(ldx_path_of(loader)) : NULL;
   d->requester = loader ? loader->id : 0;
   d->ns = l->ns->id;
   d->origin = ldx_origin_of(l);
@@ -106,7 +102,7 @@ void ldx_journal_end(struct ldx_decision *d, const struct ldx_object *o, const s
   ldx_self.journal.current = d->outer;
   if (o) {
     d->object = o->id;
-    d->path = ldx_keep_text(path_of(o));
+    d->path = ldx_keep_text(ldx_path_of(o));
     d->reason = o->reason;
   } else if (diag->text) {
     d->error = ldx_keep_text(diag->text);

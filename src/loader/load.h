@@ -10,11 +10,9 @@
 
 /* A word whose value comes from an indirect function's resolver: done when all objects are relocated. */
 struct ldx_fixup {
-  void *where;
+  const Elf64_Rela *rel; /* of the object */
   uintptr_t resolver;
-  int64_t addend;
   struct ldx_object *object, *definer;
-  const Elf64_Rela *rel;
 };
 /* A COPY relocation: done last, because what it copies may itself be such a word. */
 struct ldx_copy {

@@ -60,14 +60,14 @@ static const struct ldx_decision *decision_for(const struct ldx_object *o) {
   return d;
 }
 
-static const char *path_of(const struct ldx_object *o) {
+const char *ldx_file_of(const struct ldx_object *o) {
   if (o->kind == LDX_PROGRAM)
     return ldx_self.exe_path ? ldx_self.exe_path : ldx_self.program_path;
   return o->map.l_name;
 }
 
 static void take_object(struct ldx_planned *x, struct ldx_object *o) {
-  *x = (struct ldx_planned){.object = o, .path = path_of(o), .decision = decision_for(o)};
+  *x = (struct ldx_planned){.object = o, .path = ldx_file_of(o), .decision = decision_for(o)};
   if (o->faked)
     return;
   if (o->kind != LDX_VDSO)

@@ -59,6 +59,8 @@ bool ldx_plan_take(struct ldx_load *l, struct ldx_plan *out);
 /* The place of an object in the plan; UINT32_MAX: it is not in it. */
 uint32_t ldx_plan_place(const struct ldx_plan *p, const struct ldx_object *o);
 uint32_t ldx_plan_place_of_id(const struct ldx_plan *p, uint64_t id);
+/* The file of an object, the program's too. */
+const char *ldx_file_of(const struct ldx_object *o);
 /* How messages call it: its path. */
 const char *ldx_plan_name(const struct ldx_planned *x);
 /* Why it is the file it is: "RUNPATH of x", "by the kernel", ... */

@@ -7,6 +7,7 @@
 #include "base/print.h"
 #include "base/sha256.h"
 #include "elf/notes.h"
+#include "loader/plan.h"
 #include "loader/plan_out.h"
 #include "loader/steer.h"
 #include "loader/tell.h"
@@ -22,12 +23,6 @@ static const char *hex(const unsigned char *bytes, size_t n) {
   return ldx_keep_text(text);
 }
 
-static const char *path_of(const struct ldx_object *o) {
-  if (o->kind != LDX_PROGRAM)
-    return o->map.l_name;
-  return ldx_self.exe_path ? ldx_self.exe_path : ldx_self.program_path;
-}
-
 static const char *sum_of(const char *path) {
   unsigned char sum[LDX_SHA256_SIZE];
   return ldx_sha256_file(path, sum) ? NULL : hex(sum, sizeof sum);
@@ -39,7 +34,7 @@ static struct ldx_identity *take_identity(const struct ldx_object *o) {
   if (!x)
     return NULL;
   struct ldx_span id = elf_build_id(&o->image, o->phdrs, o->image.phnum);
-  x->path = ldx_keep_text(path_of(o));
+  x->path = ldx_keep_text(ldx_file_of(o));
   x->soname = ldx_keep_text(o->soname);
   x->reason = o->kind == LDX_PROGRAM ? "the program" : o->reason;
   x->build_id = id.size ? hex(id.base, id.size) : NULL;

@@ -140,15 +140,13 @@ bool ldx_refers_to_symbol(uint32_t type) {
          ldx_reloc_width(type);
 }
 
-static bool defer(struct relocator *r, const Elf64_Rela *rel, struct ldx_object *definer, uintptr_t resolver,
-                  int64_t addend) {
-  void *where = (void *)(r->bias + rel->r_offset);
+static bool defer(struct relocator *r, const Elf64_Rela *rel, struct ldx_object *definer, uintptr_t resolver) {
   struct ldx_fixups *f = &r->load->fixups;
   if (!ldx_object_has_code(definer, resolver))
     return fail(r, "resolver of an indirect function outside executable segments");
   if (f->count == f->room && !ldx_heap_grow(&ldx_self.heap, (void **)&f->at, &f->room, sizeof *f->at, 64))
     return ldx_fail(r->load->diag, LDX_DIAG_LOAD, ENOMEM, ldx_display_name(r->object), "cannot allocate memory");
-  f->at[f->count++] = (struct ldx_fixup){where, resolver, addend, r->object, definer, rel};
+  f->at[f->count++] = (struct ldx_fixup){rel, resolver, r->object, definer};
   return true;
 }
 
@@ -314,7 +312,7 @@ static bool apply(struct relocator *r, const Elf64_Rela *rel) {
     return p;
   case REL_IRELATIVE:
     p = target(r, rel->r_offset, 8);
-    return p && defer(r, rel, r->object, r->bias + (uint64_t)rel->r_addend, 0);
+    return p && defer(r, rel, r->object, r->bias + (uint64_t)rel->r_addend);
   }
   if (!ldx_reloc_width(type))
     return unknown_type(r, type);
@@ -326,8 +324,7 @@ static bool apply(struct relocator *r, const Elf64_Rela *rel) {
     return apply_tls(r, b, rel, type);
   if (is_ifunc(b) && ldx_reloc_width(type) == 8 && type != REL_SIZE64 && type != REL_PC64) {
     p = target(r, rel->r_offset, 8);
-    int64_t addend = type == REL_ABS ? rel->r_addend : 0;
-    return p && defer(r, rel, b->object, ldx_binding_address(b), addend) &&
+    return p && defer(r, rel, b->object, ldx_binding_address(b)) &&
            (!ldx_audited() || ldx_audit_defer(r->load, r->object, p, b, rel));
   }
   if (type == REL_GOT || type == REL_PLT) {
@@ -493,12 +490,14 @@ static bool store(const struct ldx_object *o, void *where, uint64_t value) {
   return !ldx_sys_failed(sys_mprotect((void *)page, size, prot));
 }
 
+static void *place_of(const struct ldx_fixup *f) { return (void *)(f->object->map.l_addr + f->rel->r_offset); }
+
 /* The choice of a resolver, where tools have a say in it or hear of it. */
 static bool settle_choice(struct ldx_load *l, const struct ldx_fixup *f, uintptr_t *chosen) {
   if ((ldx_steers_binds() || ldx_chooses_variants()) && !ldx_steer_choice(l, f, chosen))
     return false;
   if (ldx_wants(LDX_EV_IFUNC))
-    ldx_tell_chosen(f->object, f->where, f->resolver, *chosen);
+    ldx_tell_chosen(f->object, place_of(f), f->resolver, *chosen);
   return true;
 }
 
@@ -519,10 +518,11 @@ bool ldx_run_fixups(struct ldx_load *l) {
     uintptr_t chosen = memo[slot].value;
     if (watched && !settle_choice(l, f, &chosen))
       return false;
-    uint64_t value = chosen + (uint64_t)f->addend;
+    int64_t addend = ELF64_R_TYPE(f->rel->r_info) == REL_ABS ? f->rel->r_addend : 0;
+    uint64_t value = chosen + (uint64_t)addend;
     if (!f->object->dyn.textrel)
-      *(uint64_t *)f->where = value;
-    else if (!store(f->object, f->where, value))
+      *(uint64_t *)place_of(f) = value;
+    else if (!store(f->object, place_of(f), value))
       return ldx_fail(l->diag, LDX_DIAG_RELOC, EACCES, ldx_display_name(f->object),
                       "cannot change memory protections");
   }

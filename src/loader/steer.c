@@ -34,7 +34,7 @@ uint32_t ldx_origin_of(const struct ldx_load *l) {
   return l->root ? LDX_FROM_NEEDED : LDX_FROM_DLOPEN;
 }
 
-static const char *path_of(const struct ldx_object *o) {
+const char *ldx_path_of(const struct ldx_object *o) {
   return !o ? NULL : *o->map.l_name ? o->map.l_name : ldx_display_name(o);
 }
 
@@ -43,7 +43,7 @@ static struct ldx_request request_of(uint32_t origin, const char *name, const st
                               .origin = origin,
                               .name = name,
                               .requester = loader ? loader->id : 0,
-                              .from = path_of(loader),
+                              .from = ldx_path_of(loader),
                               .ns = ns};
 }
 

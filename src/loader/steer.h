@@ -13,6 +13,9 @@ uint32_t ldx_origin_of(const struct ldx_load *l);
 /* The name to be loaded: `name` itself, or another one that *made holds (heap). NULL: denied, see the load's diag. */
 const char *ldx_steer_name(struct ldx_load *l, const char *name, const struct ldx_object *loader, char **made);
 
+/* What tools and the journal call an object: its path, or the name of what has none. NULL for NULL. */
+const char *ldx_path_of(const struct ldx_object *o);
+
 /* From now on searches are guided (search/guide.h): tools steer, or a journal is kept. To be called again when
  * that changes. */
 void ldx_guide_searches(void);

@@ -14,10 +14,6 @@ static bool has_address(uint32_t type) {
          type != REL_SIZE32 && type != REL_SIZE64;
 }
 
-static const char *path_of(const struct ldx_object *o) {
-  return !o ? NULL : *o->map.l_name ? o->map.l_name : ldx_display_name(o);
-}
-
 /* One callback of a tool. */
 struct asking {
   struct ldx_tool *tool;
@@ -71,8 +67,8 @@ static struct ldx_rebinding rebinding(const struct ldx_load *l, const struct ldx
                                             .version = version ? version->name : NULL,
                                             .from = from->id,
                                             .to = to ? to->id : 0,
-                                            .from_path = path_of(from),
-                                            .to_path = path_of(to),
+                                            .from_path = ldx_path_of(from),
+                                            .to_path = ldx_path_of(to),
                                             .value = (void *)value},
                                 .from = from,
                                 .to = to,
