@@ -191,6 +191,8 @@ bool ldx_history_get(struct ldx_hooks *h, uint64_t seq, struct ldx_event *out) {
 const struct ldx_event *ldx_history_show(struct ldx_hooks *h, const struct ldx_event *e) {
   struct ldx_history *y = h->history;
   size_t at = slots_size(y);
+  if (__atomic_load_n(&y->moving, __ATOMIC_RELAXED)) /* still another process's */
+    return NULL;
   for (uint32_t i = 0; i < SHOWN; i++, at += sizeof *e) {
     if (__atomic_load_n(&y->in_use[i], __ATOMIC_RELAXED) || __atomic_exchange_n(&y->in_use[i], 1, __ATOMIC_ACQUIRE))
       continue;

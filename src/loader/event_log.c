@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "base/sys.h"
 #include "base/text.h"
@@ -14,6 +15,7 @@ enum { LINE = 4096, ABOVE_THE_PROGRAMS = 200 /* descriptors */ };
 struct event_log {
   uint64_t types;
   int fd;
+  struct stat file; /* without a type: the descriptor is the user's */
 };
 
 /* A line is one write where it fits: those of several threads do not mix. */
@@ -45,9 +47,18 @@ static void put(void *arg, const char *text, size_t n) {
   l->n += n;
 }
 
+/* A program that closes all descriptors may have a file of its own there by now. */
+static bool is_open(const struct event_log *log) {
+  struct stat now;
+  return !log->file.st_mode || (!ldx_sys_failed(sys_fstat(log->fd, &now)) && now.st_dev == log->file.st_dev &&
+                                now.st_ino == log->file.st_ino);
+}
+
 static void write_event(void *ctx, const struct ldx_event *e) {
   const struct event_log *log = ctx;
   struct line l;
+  if (!is_open(log))
+    return;
   l.fd = log->fd;
   l.n = 0;
   ldx_dump_event(e, put, &l);
@@ -87,6 +98,7 @@ static bool open_file(struct event_log *log, const char *path, struct ldx_diag *
   if (!ldx_sys_failed(high))
     sys_close((int)fd);
   log->fd = ldx_sys_failed(high) ? (int)fd : (int)high;
+  sys_fstat(log->fd, &log->file);
   return true;
 }
 

@@ -81,16 +81,26 @@ static void tell_all(const struct ldx_subscribers *all, const struct ldx_event *
   ldx_guard_end(t);
 }
 
-static void follow_fork(void) {
-  if (ldx_history_after_fork(&ldx_self.hooks))
-    ldx_guard_after_fork();
+/* Other threads that were about to call are not here. */
+static void forget_entrances(void) {
+  const struct ldx_guarded *t = ldx_guard_here();
+  const struct ldx_subscribers *all = ldx_self.hooks.subscribers;
+  for (uint32_t i = 0; all && i < all->count; i++)
+    all->at[i]->entering = t && t->entering == all->at[i];
+}
+
+void ldx_tell_in_this_process(void) {
+  if (!ldx_history_after_fork(&ldx_self.hooks))
+    return;
+  ldx_guard_after_fork();
+  forget_entrances();
 }
 
 void ldx_tell(struct ldx_event *e) {
   struct ldx_hooks *h = &ldx_self.hooks;
   if (!h->history)
     return;
-  follow_fork();
+  ldx_tell_in_this_process();
   const struct ldx_guarded *t = ldx_guard_here();
   e->size = sizeof *e;
   if (!e->pid)
@@ -167,7 +177,7 @@ int ldx_subscribe(struct ldx_tool *tool, uint64_t types, ldx_event_fn *fn, void 
   int error = h->history ? 0 : ldx_history_open(h, h->history_slots ? h->history_slots : LDX_HISTORY_SLOTS);
   if (error)
     return error;
-  follow_fork();
+  ldx_tell_in_this_process();
   bool past = fn && (flags & LDX_SUBSCRIBE_REPLAY);
   struct ldx_reader reader = ldx_reader_enter();
   struct ldx_subscription *s = ldx_hooks_subscribe(h, tool, types, fn, ctx, past);
@@ -214,7 +224,7 @@ uint64_t ldx_history(uint64_t from, ldx_event_fn *fn, void *ctx) {
   struct ldx_hooks *h = &ldx_self.hooks;
   if (!h->history)
     return 1;
-  follow_fork();
+  ldx_tell_in_this_process();
   uint64_t end = ldx_history_last(h);
   if (from < ldx_history_first(h))
     from = ldx_history_first(h);

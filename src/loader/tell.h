@@ -14,6 +14,8 @@ struct ldx_event ldx_event_about(enum ldx_event_type type, const struct ldx_obje
  * in. Texts must be kept ones. No lock may be needed to end a callback but those that the thread holds already. What
  * a tool does in a callback is not told to that tool. */
 void ldx_tell(struct ldx_event *e);
+/* In the child of fork: before anything that tools are told by is used. */
+void ldx_tell_in_this_process(void);
 /* The same for a call whose vector registers must live: a lazily bound function, a TLS descriptor. */
 void ldx_tell_keeping_vectors(struct ldx_event *e);
 /* The text, where it stays as long as the process; NULL for NULL. */

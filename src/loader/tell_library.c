@@ -35,6 +35,7 @@ static const char *message(const struct ldx_diag *d) {
 void ldx_tell_load_begin(struct ldx_load *l, bool out) {
   if (!ldx_wants(LDX_EV_LOAD_BEGIN))
     return;
+  ldx_tell_in_this_process();
   l->told = true;
   l->out = out;
   l->outer = ldx_self.told_load;

@@ -26,8 +26,9 @@ def check(good, text):
     print(f"{'ok      ' if good else 'FAILED  '}{text}")
 
 
-def run(*words, **env):
+def run(*words, does="wait", **env):
     command = [options.ldx, *words, options.program] if options.way == "command" else [options.interp_program]
+    command.append(does)
     return subprocess.run(command, capture_output=True, text=True, input="", timeout=60, env=dict(os.environ, **env))
 
 
@@ -52,16 +53,21 @@ if options.way == "command":
 with tempfile.TemporaryDirectory() as folder:
     log, policy = os.path.join(folder, "log"), os.path.join(folder, "policy.json")
 
-    def with_policy(where, types):
+    def with_policy(where, types, does="wait"):
         with open(policy, "w") as f:
             json.dump({"version": 1, "events": {"log": where, "types": types}}, f)
-        return run(LDX_POLICY=policy)
+        return run(does=does, LDX_POLICY=policy)
 
     r = with_policy("file:" + log, ["bind"])
     lines = events(open(log).read())
     check(r.returncode == 0 and r.stderr == "" and len(lines) > 10 and {e["type"] for e in lines} == {"bind"}, "a file")
     with_policy("file:" + log, ["main"])
     check(len(events(open(log).read())) == len(lines) + 1, "which is appended to")
+    before = len(events(open(log).read()))
+    r = with_policy("file:" + log, ["start", "dlopen"], does="close")
+    later = [e["type"] for e in events(open(log).read())[before:]]
+    check(r.returncode == 0 and r.stdout.endswith("wrong 0\n") and later == ["start"],
+          f"not into what the program opens instead: {r.stdout!r} {later}")
     r = with_policy("stderr", ["exit"])
     check([e["type"] for e in events(r.stderr)] == ["exit"], "stderr")
     r = with_policy("fd:1", ["main"])
