@@ -117,11 +117,17 @@ static const struct ldx_policy_rewrite *folder_rule(struct rules *p, const struc
   return w;
 }
 
+static bool is_there(const char *path) {
+  struct stat st;
+  return !ldx_sys_failed(io_stat(&ldx_self.io, path, &st));
+}
+
+/* A folder that is denied does no harm to libraries that it does not have. */
 static enum ldx_verdict steer_path(void *ctx, const struct ldx_request *r, const char *candidate,
                                    struct ldx_answer *out) {
   struct rules *p = ctx;
   const struct ldx_policy_deny *d = deny_rule(p, r, candidate);
-  if (d)
+  if (d && is_there(candidate))
     return deny(p, d, out);
   const struct ldx_policy_rewrite *w = rewrite_rule(p, LDX_WHEN_PATH, r, candidate);
   if (!w)

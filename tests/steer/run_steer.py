@@ -310,6 +310,11 @@ def deny(w):
     check(run.out[2].endswith("yes"), f"another asker: {run.out}")
     run = w.run("alone", f"open={w.lib('filter')}", policy={"deny": [{"match": "libs-b.so"}]}).ok()
     check("libs-b.so: denied by tool policy" in run.out[1], f"filtee: {run.out}")
+    folder = {"deny": [{"match": f"{w.folder('denied')}/*"}]}
+    env = {"LD_LIBRARY_PATH": str(w.folder("denied"))}
+    w.run("four", policy=folder, env=env).ok()  # it has none of the libraries
+    w.copy("a", "denied")
+    w.run("four", policy=folder, env=env).fails("libs-a.so: denied by tool policy", "Permission denied")
 
 
 def chain(w):
