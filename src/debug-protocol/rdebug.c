@@ -9,34 +9,42 @@ __attribute__((noinline, visibility("default"), used)) void _dl_debug_state(void
   __asm__ volatile("" ::: "memory");
 }
 
-void ldx_r_debug_init(struct ldx_r_debug *d, uintptr_t loader_base) {
+void ldx_r_debug_init(struct ldx_r_debug *d, const struct ldx_r_debug *base, uintptr_t loader_base) {
   d->r_version = 1;
   d->r_brk = (uintptr_t)_dl_debug_state;
   d->r_ldbase = loader_base;
+  d->base = base;
 }
 
-static void change_state(struct ldx_r_debug *d, int state) {
+/* False: nobody is to be told. */
+static bool change_state(struct ldx_r_debug *d, int state) {
   d->r_state = state;
-  _dl_debug_state();
+  if (d->base->started)
+    _dl_debug_state();
+  return d->base->started;
 }
 
 void ldx_debug_start(const struct ldx_namespace *ns) {
-  change_state(ns->debug, LDX_RT_ADD);
+  ns->debug->r_state = LDX_RT_ADD;
+  _dl_debug_state();
   LDX_PROBE2("init_start", ns->id, ns->debug);
 }
 
 void ldx_debug_started(const struct ldx_namespace *ns) {
+  ns->debug->started = true;
   change_state(ns->debug, LDX_RT_CONSISTENT);
   LDX_PROBE2("init_complete", ns->id, ns->debug);
 }
 
 const struct ldx_object *ldx_debug_load(const struct ldx_namespace *ns) {
-  change_state(ns->debug, LDX_RT_ADD);
-  LDX_PROBE2("map_start", ns->id, ns->debug);
+  if (change_state(ns->debug, LDX_RT_ADD))
+    LDX_PROBE2("map_start", ns->id, ns->debug);
   return ns->last;
 }
 
 void ldx_debug_mapped(const struct ldx_namespace *ns) {
+  if (!ns->debug->base->started)
+    return;
   LDX_PROBE3("map_complete", ns->id, ns->debug, 0);
   LDX_PROBE2("reloc_start", ns->id, ns->debug);
 }
@@ -50,7 +58,8 @@ static const struct ldx_object *first_new(const struct ldx_namespace *ns, const 
 }
 
 void ldx_debug_loaded(const struct ldx_namespace *ns, const struct ldx_object *last, bool ok) {
-  change_state(ns->debug, LDX_RT_CONSISTENT);
+  if (!change_state(ns->debug, LDX_RT_CONSISTENT))
+    return;
   if (ok)
     LDX_PROBE3("reloc_complete", ns->id, ns->debug, first_new(ns, last));
   else
@@ -58,11 +67,11 @@ void ldx_debug_loaded(const struct ldx_namespace *ns, const struct ldx_object *l
 }
 
 void ldx_debug_unload(const struct ldx_namespace *ns) {
-  change_state(ns->debug, LDX_RT_DELETE);
-  LDX_PROBE2("unmap_start", ns->id, ns->debug);
+  if (change_state(ns->debug, LDX_RT_DELETE))
+    LDX_PROBE2("unmap_start", ns->id, ns->debug);
 }
 
 void ldx_debug_unloaded(const struct ldx_namespace *ns) {
-  change_state(ns->debug, LDX_RT_CONSISTENT);
-  LDX_PROBE2("unmap_complete", ns->id, ns->debug);
+  if (change_state(ns->debug, LDX_RT_CONSISTENT))
+    LDX_PROBE2("unmap_complete", ns->id, ns->debug);
 }

@@ -18,14 +18,19 @@ struct ldx_r_debug {
   int r_state;
   uintptr_t r_ldbase;
   struct ldx_r_debug *r_next; /* r_version >= 2 */
+  /* Not for debuggers */
+  const struct ldx_r_debug *base; /* that of the base namespace */
+  bool started;                   /* base: ldx_debug_started was called */
 };
 
 /* Debuggers set their breakpoint here; it does nothing. */
 void _dl_debug_state(void);
 
-void ldx_r_debug_init(struct ldx_r_debug *d, uintptr_t loader_base);
+void ldx_r_debug_init(struct ldx_r_debug *d, const struct ldx_r_debug *base, uintptr_t loader_base);
 
-/* What follows is announced by a change of r_state and by a probe. Under the writer lock. */
+/* What follows is announced by a change of r_state and by a probe. Under the writer lock. What is loaded before the
+ * base namespace's first objects, for tools, is announced with them: as long as the loader is not on the list, a
+ * debugger that reads it forgets the loader, and where to stop. */
 
 /* The base namespace's first objects come, and have come: they are relocated, and nothing of them has run. */
 void ldx_debug_start(const struct ldx_namespace *ns);

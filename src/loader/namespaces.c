@@ -68,7 +68,7 @@ struct ldx_namespace *ldx_namespace_new(bool isolated) {
   s->unique.heap = &ldx_self.heap;
   if (ldx_self.lock.process)
     ldx_rlock_watch(&s->unique.lock, &ldx_self.generation);
-  ldx_r_debug_init(&s->debug, ldx_self.r_debug.r_ldbase);
+  ldx_r_debug_init(&s->debug, &ldx_self.r_debug, ldx_self.r_debug.r_ldbase);
   s->debug.r_version = LDX_R_DEBUG_CHAINED;
   s->ns = (struct ldx_namespace){.id = free_id(), .unique = &s->unique, .debug = &s->debug, .isolated = isolated};
   publish(&s->ns);

@@ -67,7 +67,7 @@ static void init_process(uintptr_t *stack) {
   ldx_self.base_unique.heap = &ldx_self.heap;
   ldx_self.base.unique = &ldx_self.base_unique;
   ldx_self.base.debug = &ldx_self.r_debug;
-  ldx_r_debug_init(&ldx_self.r_debug, (uintptr_t)&__ehdr_start);
+  ldx_r_debug_init(&ldx_self.r_debug, &ldx_self.r_debug, (uintptr_t)&__ehdr_start);
 }
 
 static void trace_search(void *arg, const char *line) {
