@@ -52,7 +52,7 @@ void ldx_diag_clear(struct ldx_diag *d) {
 
 static const struct {
   int error;
-  const char *text;
+  char text[40]; /* no pointer: nothing to relocate at start */
 } texts[] = {
     {EPERM, "Operation not permitted"},
     {ENOENT, "No such file or directory"},

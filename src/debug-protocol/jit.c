@@ -3,9 +3,21 @@
 #include <string.h>
 
 #include "base/span.h"
+#include "base/sys.h"
 #include "elf/defs.h"
 
 enum { JIT_VERSION = 1, JIT_NOTHING = 0, JIT_REGISTER = 1, JIT_UNREGISTER = 2 };
+
+/* Debuggers look at it before ldx has run: the version must stand in the file. It is sealed but for moments. */
+__attribute__((visibility("default"), used,
+               section(".data.rel.ro"))) struct ldx_jit_descriptor __jit_debug_descriptor = {.version = JIT_VERSION};
+
+static bool unseal(bool writable) {
+  enum { READ = 1, WRITE = 2 };
+  uintptr_t at = (uintptr_t)&__jit_debug_descriptor, page = ldx_align_down(at, LDX_PAGE);
+  size_t size = ldx_align_up(at + sizeof __jit_debug_descriptor, LDX_PAGE) - page;
+  return !ldx_sys_failed(sys_mprotect((void *)page, size, writable ? READ | WRITE : READ));
+}
 
 __attribute__((noinline, visibility("default"), used)) void __jit_debug_register_code(void) {
   __asm__ volatile("" ::: "memory");
@@ -52,33 +64,35 @@ struct ldx_jit_entry *ldx_jit_prepare(struct ldx_heap *heap, char *file, uint64_
   return e;
 }
 
-static void tell(struct ldx_jit_descriptor *d, struct ldx_jit_entry *e, uint32_t action) {
-  d->version = JIT_VERSION;
-  d->action = action;
-  d->relevant = e;
+/* Without memory for the change of protection the debugger is not told. */
+static void tell(struct ldx_jit_entry *e, struct ldx_jit_entry *first, uint32_t action) {
+  struct ldx_jit_descriptor *d = &__jit_debug_descriptor;
+  if (!unseal(true))
+    return;
+  *d = (struct ldx_jit_descriptor){JIT_VERSION, action, e, first};
   __jit_debug_register_code();
-  d->action = JIT_NOTHING;
-  d->relevant = NULL;
+  *d = (struct ldx_jit_descriptor){JIT_VERSION, JIT_NOTHING, NULL, first};
+  unseal(false);
 }
 
-void ldx_jit_announce(struct ldx_jit_descriptor *d, struct ldx_jit_entry *e) {
-  e->next = d->first;
+void ldx_jit_announce(struct ldx_jit_entry **list, struct ldx_jit_entry *e) {
+  e->next = *list;
   if (e->next)
     e->next->prev = e;
-  d->first = e;
-  tell(d, e, JIT_REGISTER);
+  *list = e;
+  tell(e, *list, JIT_REGISTER);
 }
 
-void ldx_jit_drop(struct ldx_jit_descriptor *d, struct ldx_heap *heap, struct ldx_jit_entry *e) {
-  bool announced = d->first == e || e->prev;
+void ldx_jit_drop(struct ldx_jit_entry **list, struct ldx_heap *heap, struct ldx_jit_entry *e) {
+  bool announced = *list == e || e->prev;
   if (e->prev)
     e->prev->next = e->next;
-  else if (d->first == e)
-    d->first = e->next;
+  else if (*list == e)
+    *list = e->next;
   if (e->next)
     e->next->prev = e->prev;
   if (announced)
-    tell(d, e, JIT_UNREGISTER);
+    tell(e, *list, JIT_UNREGISTER);
   ldx_heap_free(heap, (void *)e->file);
   ldx_heap_free(heap, e);
 }

@@ -22,9 +22,9 @@ struct ldx_jit_descriptor {
  * that could be shown, or there is no memory; the bytes are freed. */
 struct ldx_jit_entry *ldx_jit_prepare(struct ldx_heap *heap, char *file, uint64_t size, uint64_t bias);
 /* Under the writer lock. */
-void ldx_jit_announce(struct ldx_jit_descriptor *d, struct ldx_jit_entry *e);
+void ldx_jit_announce(struct ldx_jit_entry **list, struct ldx_jit_entry *e);
 /* Also of one that was never announced; frees it. */
-void ldx_jit_drop(struct ldx_jit_descriptor *d, struct ldx_heap *heap, struct ldx_jit_entry *e);
+void ldx_jit_drop(struct ldx_jit_entry **list, struct ldx_heap *heap, struct ldx_jit_entry *e);
 
 /* A debugger's breakpoint. */
 void __jit_debug_register_code(void);

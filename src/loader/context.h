@@ -186,8 +186,8 @@ struct ldx_audit {
 
 struct ldx_process {
   struct ldx_r_debug r_debug; /* of the base namespace; first, so that it is easy to find */
-  struct ldx_jit_descriptor jit;
-  uint64_t early_tcb[8]; /* thread control block until the program's own exists */
+  uint64_t early_tcb[8];      /* thread control block until the program's own exists */
+  struct ldx_jit_entry *jit;  /* images from memory that debuggers were told of */
 
   struct ldx_args args;
   struct ldx_options options;

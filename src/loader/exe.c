@@ -275,47 +275,48 @@ static int w_vfork(void) {
   return fork ? ((int (*)(void))fork)() : (int)ldx_fail_libc(-38);
 }
 
-static const struct {
-  const char *name;
-  const void *function;
-} wrappers[LDX_EXE_WRAPPERS] = {
-    [READLINK] = {"readlink", w_readlink},
-    [READLINKAT] = {"readlinkat", w_readlinkat},
-    [READLINK_CHK] = {"__readlink_chk", w_readlink_chk},
-    [READLINKAT_CHK] = {"__readlinkat_chk", w_readlinkat_chk},
-    [REALPATH] = {"realpath", w_realpath},
-    [REALPATH_CHK] = {"__realpath_chk", w_realpath_chk},
-    [CANONICALIZE] = {"canonicalize_file_name", w_canonicalize},
-    [OPEN] = {"open", w_open},
-    [OPEN64] = {"open64", w_open64},
-    [OPENAT] = {"openat", w_openat},
-    [OPENAT64] = {"openat64", w_openat64},
-    [FOPEN] = {"fopen", w_fopen},
-    [FOPEN64] = {"fopen64", w_fopen64},
-    [STAT] = {"stat", w_stat},
-    [STAT64] = {"stat64", w_stat64},
-    [FSTATAT] = {"fstatat", w_fstatat},
-    [FSTATAT64] = {"fstatat64", w_fstatat64},
-    [XSTAT] = {"__xstat", w_xstat},
-    [XSTAT64] = {"__xstat64", w_xstat64},
-    [FXSTATAT] = {"__fxstatat", w_fxstatat},
-    [FXSTATAT64] = {"__fxstatat64", w_fxstatat64},
-    [ACCESS] = {"access", w_access},
-    [EXECVE] = {"execve", w_execve},
-    [EXECV] = {"execv", w_execv},
-    [POSIX_SPAWN] = {"posix_spawn", w_posix_spawn},
-    [LSTAT] = {"lstat", w_lstat},
-    [LSTAT64] = {"lstat64", w_lstat64},
-    [LXSTAT] = {"__lxstat", w_lxstat},
-    [LXSTAT64] = {"__lxstat64", w_lxstat64},
-    [OPENDIR] = {"opendir", w_opendir},
-    [READDIR] = {"readdir", w_readdir},
-    [READDIR64] = {"readdir64", w_readdir64},
-    [REWINDDIR] = {"rewinddir", w_rewinddir},
-    [CLOSEDIR] = {"closedir", w_closedir},
-    [EXECVP] = {"execvp", w_execvp},
-    [VFORK] = {"vfork", w_vfork},
-};
+/* Names and functions stand apart: the names need no work at start. */
+#define WRAPPERS(X)                                                                                                  \
+  X(READLINK, "readlink", w_readlink)                                                                                \
+  X(READLINKAT, "readlinkat", w_readlinkat)                                                                          \
+  X(READLINK_CHK, "__readlink_chk", w_readlink_chk)                                                                  \
+  X(READLINKAT_CHK, "__readlinkat_chk", w_readlinkat_chk)                                                            \
+  X(REALPATH, "realpath", w_realpath)                                                                                \
+  X(REALPATH_CHK, "__realpath_chk", w_realpath_chk)                                                                  \
+  X(CANONICALIZE, "canonicalize_file_name", w_canonicalize)                                                          \
+  X(OPEN, "open", w_open)                                                                                            \
+  X(OPEN64, "open64", w_open64)                                                                                      \
+  X(OPENAT, "openat", w_openat)                                                                                      \
+  X(OPENAT64, "openat64", w_openat64)                                                                                \
+  X(FOPEN, "fopen", w_fopen)                                                                                         \
+  X(FOPEN64, "fopen64", w_fopen64)                                                                                   \
+  X(STAT, "stat", w_stat)                                                                                            \
+  X(STAT64, "stat64", w_stat64)                                                                                      \
+  X(FSTATAT, "fstatat", w_fstatat)                                                                                   \
+  X(FSTATAT64, "fstatat64", w_fstatat64)                                                                             \
+  X(XSTAT, "__xstat", w_xstat)                                                                                       \
+  X(XSTAT64, "__xstat64", w_xstat64)                                                                                 \
+  X(FXSTATAT, "__fxstatat", w_fxstatat)                                                                              \
+  X(FXSTATAT64, "__fxstatat64", w_fxstatat64)                                                                        \
+  X(ACCESS, "access", w_access)                                                                                      \
+  X(EXECVE, "execve", w_execve)                                                                                      \
+  X(EXECV, "execv", w_execv)                                                                                         \
+  X(POSIX_SPAWN, "posix_spawn", w_posix_spawn)                                                                       \
+  X(LSTAT, "lstat", w_lstat)                                                                                         \
+  X(LSTAT64, "lstat64", w_lstat64)                                                                                   \
+  X(LXSTAT, "__lxstat", w_lxstat)                                                                                    \
+  X(LXSTAT64, "__lxstat64", w_lxstat64)                                                                              \
+  X(OPENDIR, "opendir", w_opendir)                                                                                   \
+  X(READDIR, "readdir", w_readdir)                                                                                   \
+  X(READDIR64, "readdir64", w_readdir64)                                                                             \
+  X(REWINDDIR, "rewinddir", w_rewinddir)                                                                             \
+  X(CLOSEDIR, "closedir", w_closedir)                                                                                \
+  X(EXECVP, "execvp", w_execvp)                                                                                      \
+  X(VFORK, "vfork", w_vfork)
+#define NAME(i, name, function) [i] = name,
+#define FUNCTION(i, name, function) [i] = function,
+static const char wrapped_names[LDX_EXE_WRAPPERS][24] = {WRAPPERS(NAME)};
+static const void *const wrappers[LDX_EXE_WRAPPERS] = {WRAPPERS(FUNCTION)};
 
 #define LETTERS(a, b, c) (1ull << (((a)*25u + (b)*5u + (c)) % 64))
 /* The first three letters of the names in the table, behind underscores: few others of libc's begin like these. */
@@ -337,9 +338,9 @@ uintptr_t ldx_exe_wrapper(const char *name, uintptr_t real) {
   if (!may_be_wrapped(name))
     return 0;
   for (unsigned i = 0; i < (ldx_io_wraps_program() ? LDX_EXE_WRAPPERS : LSTAT); i++)
-    if (!strcmp(wrappers[i].name, name)) {
+    if (!strcmp(wrapped_names[i], name)) {
       __atomic_store_n(&ldx_self.exe_real[i], real, __ATOMIC_RELEASE);
-      return (uintptr_t)wrappers[i].function;
+      return (uintptr_t)wrappers[i];
     }
   return 0;
 }

@@ -109,7 +109,7 @@ enum form { NUMBER, PLAIN_HEX, HEX, TEXT };
 /* Types of entries (psABI 3.4.3, <linux/auxvec.h>), and how each is shown. */
 static const struct {
   uint8_t type, form;
-  const char *label;
+  char label[22]; /* no pointer: a table without any is shared by all processes, and needs no work at start */
 } auxv_forms[] = {
     {AT_EXECFD, NUMBER, "AT_EXECFD"},
     {AT_PHDR, HEX, "AT_PHDR"},

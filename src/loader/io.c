@@ -105,27 +105,29 @@ const struct ldx_io_provider *ldx_io_next(void) {
   return &next;
 }
 
+/* Names and functions stand apart: the names need no work at start. */
+#define OWN(X)                                                                                                       \
+  X("ldx_io_push", ldx_io_push)                                                                                      \
+  X("ldx_io_pop", ldx_io_pop)                                                                                        \
+  X("ldx_io_next", ldx_io_next)                                                                                      \
+  X("libc_collfs_initialize", ldx_collfs_initialize)                                                                 \
+  X("libc_collfs_finalize", ldx_collfs_finalize)                                                                     \
+  X("spindle_open", ldx_spindle_open)                                                                                \
+  X("spindle_stat", ldx_spindle_stat)                                                                                \
+  X("spindle_lstat", ldx_spindle_lstat)                                                                              \
+  X("spindle_fopen", ldx_spindle_fopen)                                                                              \
+  X("spindle_enable", ldx_spindle_enable)                                                                            \
+  X("spindle_disable", ldx_spindle_disable)                                                                          \
+  X("spindle_is_enabled", ldx_spindle_is_enabled)                                                                    \
+  X("spindle_is_present", ldx_spindle_is_present)
+#define NAME(name, function) name,
+#define FUNCTION(name, function) function,
+
 uintptr_t ldx_io_function(const char *name) {
-  static const struct {
-    const char *name;
-    const void *function;
-  } all[] = {
-      {"ldx_io_push", ldx_io_push},
-      {"ldx_io_pop", ldx_io_pop},
-      {"ldx_io_next", ldx_io_next},
-      {"libc_collfs_initialize", ldx_collfs_initialize},
-      {"libc_collfs_finalize", ldx_collfs_finalize},
-      {"spindle_open", ldx_spindle_open},
-      {"spindle_stat", ldx_spindle_stat},
-      {"spindle_lstat", ldx_spindle_lstat},
-      {"spindle_fopen", ldx_spindle_fopen},
-      {"spindle_enable", ldx_spindle_enable},
-      {"spindle_disable", ldx_spindle_disable},
-      {"spindle_is_enabled", ldx_spindle_is_enabled},
-      {"spindle_is_present", ldx_spindle_is_present},
-  };
-  for (size_t i = 0; i < LDX_COUNT(all); i++)
-    if (!strcmp(all[i].name, name))
-      return (uintptr_t)all[i].function;
+  static const char names[][24] = {OWN(NAME)};
+  static const void *const functions[] = {OWN(FUNCTION)};
+  for (size_t i = 0; i < LDX_COUNT(names); i++)
+    if (!strcmp(names[i], name))
+      return (uintptr_t)functions[i];
   return strcmp(name, "_dl_collfs_api") ? 0 : (uintptr_t)ldx_collfs_table();
 }

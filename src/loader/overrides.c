@@ -16,71 +16,69 @@
 #include "loader/tool_self.h"
 #include "loader/tools.h"
 
-#define REPLACE(name, function)                                                                                      \
-  { name, sizeof(name) - 1, function }
-static const struct {
-  const char *name;
-  size_t len;
-  const void *function;
-} table[] = {
-    REPLACE("dlopen", ldx_dlopen),
-    REPLACE("dlmopen", ldx_dlmopen),
-    REPLACE("dlclose", ldx_dlclose),
-    REPLACE("dlsym", ldx_dlsym),
-    REPLACE("dlvsym", ldx_dlvsym),
-    REPLACE("dlerror", ldx_dlerror),
-    REPLACE("dladdr", ldx_dladdr),
-    REPLACE("dladdr1", ldx_dladdr1),
-    REPLACE("dlinfo", ldx_dlinfo),
-    REPLACE("dl_iterate_phdr", ldx_dl_iterate_phdr),
-    REPLACE("_dl_find_object", ldx_find_object),
-    REPLACE("_dl_find_dso_for_object", ldx_find_dso),
-    REPLACE("__tls_get_addr", ldx_tls_get_addr),
-    REPLACE("_dl_allocate_tls", ldx_allocate_tls),
-    REPLACE("_dl_allocate_tls_init", ldx_allocate_tls_init),
-    REPLACE("_dl_deallocate_tls", ldx_deallocate_tls),
-    REPLACE("_dl_get_tls_static_info", ldx_tls_static_info),
-    REPLACE("_dl_rtld_di_serinfo", ldx_guest_serinfo),
-    REPLACE("_dl_debug_state", _dl_debug_state),
-    REPLACE("_r_debug", &ldx_self.r_debug),
-    REPLACE("_r_debug_extended", &ldx_self.r_debug),
-    REPLACE("_dl_signal_error", ldx_signal_error),
-    REPLACE("_dl_signal_exception", ldx_signal_exception),
-    REPLACE("_dl_catch_error", ldx_catch_error),
-    REPLACE("_dl_catch_exception", ldx_catch_exception),
-    REPLACE("_dl_exception_create", ldx_exception_create),
-    REPLACE("_dl_exception_create_format", ldx_exception_create_format),
-    REPLACE("_dl_exception_free", ldx_exception_free),
-};
+/* Names and functions stand apart: the names need no work at start, each function a relocation of ldx. */
+#define REPLACED(X)                                                                                                  \
+  X("dlopen", ldx_dlopen)                                                                                            \
+  X("dlmopen", ldx_dlmopen)                                                                                          \
+  X("dlclose", ldx_dlclose)                                                                                          \
+  X("dlsym", ldx_dlsym)                                                                                              \
+  X("dlvsym", ldx_dlvsym)                                                                                            \
+  X("dlerror", ldx_dlerror)                                                                                          \
+  X("dladdr", ldx_dladdr)                                                                                            \
+  X("dladdr1", ldx_dladdr1)                                                                                          \
+  X("dlinfo", ldx_dlinfo)                                                                                            \
+  X("dl_iterate_phdr", ldx_dl_iterate_phdr)                                                                          \
+  X("_dl_find_object", ldx_find_object)                                                                              \
+  X("_dl_find_dso_for_object", ldx_find_dso)                                                                         \
+  X("__tls_get_addr", ldx_tls_get_addr)                                                                              \
+  X("_dl_allocate_tls", ldx_allocate_tls)                                                                            \
+  X("_dl_allocate_tls_init", ldx_allocate_tls_init)                                                                  \
+  X("_dl_deallocate_tls", ldx_deallocate_tls)                                                                        \
+  X("_dl_get_tls_static_info", ldx_tls_static_info)                                                                  \
+  X("_dl_rtld_di_serinfo", ldx_guest_serinfo)                                                                        \
+  X("_dl_debug_state", _dl_debug_state)                                                                              \
+  X("_r_debug", &ldx_self.r_debug)                                                                                   \
+  X("_r_debug_extended", &ldx_self.r_debug)                                                                          \
+  X("_dl_signal_error", ldx_signal_error)                                                                            \
+  X("_dl_signal_exception", ldx_signal_exception)                                                                    \
+  X("_dl_catch_error", ldx_catch_error)                                                                              \
+  X("_dl_catch_exception", ldx_catch_exception)                                                                      \
+  X("_dl_exception_create", ldx_exception_create)                                                                    \
+  X("_dl_exception_create_format", ldx_exception_create_format)                                                      \
+  X("_dl_exception_free", ldx_exception_free)
+#define NAME(name, function) name,
+#define LENGTH(name, function) sizeof(name) - 1,
+#define FUNCTION(name, function) function,
+static const char names[][28] = {REPLACED(NAME)};
+static const uint8_t lengths[] = {REPLACED(LENGTH)};
+static const void *const functions[] = {REPLACED(FUNCTION)};
 enum { ERROR_FUNCTIONS = 7 }; /* at the end of the table; not for a libc that raises and catches errors itself */
 
 /* Found when nobody else defines them. */
-static const struct {
-  const char *name;
-  const void *function;
-} own[] = {
-    {"dl_iterate_ns_phdr", ldx_dl_iterate_ns_phdr},
-    {"ldx_each_namespace", ldx_each_namespace},
-    {"ldx_each_object", ldx_each_object},
-    {"ldx_each_thread", ldx_each_thread},
-    {"ldx_each_tls", ldx_each_tls},
-    {"ldx_each_tool", ldx_each_tool},
-    {"ldx_event_name", ldx_event_name},
-    {"ldx_find_address", ldx_find_address},
-    {"ldx_find_object_by_id", ldx_find_object_by_id},
-    {"ldx_history", ldx_history},
-    {"ldx_history_lost", ldx_history_lost},
-    {"ldx_search_lists", ldx_search_lists},
-    {"ldx_search_try", ldx_search_try},
-    {"ldx_steer", ldx_steer},
-    {"ldx_subscribe", ldx_subscribe},
-    {"ldx_symbols_changed", ldx_symbols_changed},
-    {"ldx_tool_disable", ldx_tool_disable},
-    {"ldx_tool_load", ldx_tool_load},
-    {"ldx_tool_log", ldx_tool_log},
-    {"ldx_tool_register", ldx_tool_register},
-    {"ldx_unsubscribe", ldx_unsubscribe},
-};
+#define OWN(X)                                                                                                       \
+  X("dl_iterate_ns_phdr", ldx_dl_iterate_ns_phdr)                                                                    \
+  X("ldx_each_namespace", ldx_each_namespace)                                                                        \
+  X("ldx_each_object", ldx_each_object)                                                                              \
+  X("ldx_each_thread", ldx_each_thread)                                                                              \
+  X("ldx_each_tls", ldx_each_tls)                                                                                    \
+  X("ldx_each_tool", ldx_each_tool)                                                                                  \
+  X("ldx_event_name", ldx_event_name)                                                                                \
+  X("ldx_find_address", ldx_find_address)                                                                            \
+  X("ldx_find_object_by_id", ldx_find_object_by_id)                                                                  \
+  X("ldx_history", ldx_history)                                                                                      \
+  X("ldx_history_lost", ldx_history_lost)                                                                            \
+  X("ldx_search_lists", ldx_search_lists)                                                                            \
+  X("ldx_search_try", ldx_search_try)                                                                                \
+  X("ldx_steer", ldx_steer)                                                                                          \
+  X("ldx_subscribe", ldx_subscribe)                                                                                  \
+  X("ldx_symbols_changed", ldx_symbols_changed)                                                                      \
+  X("ldx_tool_disable", ldx_tool_disable)                                                                            \
+  X("ldx_tool_load", ldx_tool_load)                                                                                  \
+  X("ldx_tool_log", ldx_tool_log)                                                                                    \
+  X("ldx_tool_register", ldx_tool_register)                                                                          \
+  X("ldx_unsubscribe", ldx_unsubscribe)
+static const char own_names[][24] = {OWN(NAME)};
+static const void *const own_functions[] = {OWN(FUNCTION)};
 
 /* Most names that nobody defines are weak references of the compiler's to its run-time libraries. */
 static bool may_be_own(const char *name) {
@@ -90,16 +88,16 @@ static bool may_be_own(const char *name) {
 uintptr_t ldx_own_function(const char *name) {
   if (!may_be_own(name))
     return 0;
-  for (size_t i = 0; i < LDX_COUNT(own); i++)
-    if (!strcmp(own[i].name, name))
-      return (uintptr_t)own[i].function;
+  for (size_t i = 0; i < LDX_COUNT(own_names); i++)
+    if (!strcmp(own_names[i], name))
+      return (uintptr_t)own_functions[i];
   return ldx_io_function(name);
 }
 
 static bool is_guest_library(const struct ldx_object *o) {
-  static const char *const names[] = {"libc.so.6", "ld-linux-x86-64.so.2", "libdl.so.2", "libpthread.so.0"};
-  for (size_t i = 0; o->soname && i < LDX_COUNT(names); i++)
-    if (!strcmp(o->soname, names[i]))
+  static const char sonames[][24] = {"libc.so.6", "ld-linux-x86-64.so.2", "libdl.so.2", "libpthread.so.0"};
+  for (size_t i = 0; o->soname && i < LDX_COUNT(sonames); i++)
+    if (!strcmp(o->soname, sonames[i]))
       return true;
   return false;
 }
@@ -110,10 +108,10 @@ bool ldx_is_guest_library(const struct ldx_object *o) {
 
 /* All versions of these names are meant: dlopen@GLIBC_2.2.5 and dlopen@@GLIBC_2.34 are the same here. */
 static uintptr_t loader_function(const char *name, size_t len) {
-  size_t count = LDX_COUNT(table) - (ldx_self.glibc.signal_exception ? ERROR_FUNCTIONS : 0);
+  size_t count = LDX_COUNT(names) - (ldx_self.glibc.signal_exception ? ERROR_FUNCTIONS : 0);
   for (size_t i = 0; i < count; i++)
-    if (table[i].len == len && !memcmp(table[i].name, name, len))
-      return (uintptr_t)table[i].function;
+    if (lengths[i] == len && !memcmp(names[i], name, len))
+      return (uintptr_t)functions[i];
   return 0;
 }
 

@@ -169,6 +169,8 @@ static uint64_t heap_start(const struct ldx_args *a, const struct elf_image *im)
   return end + (1 + pages) * LDX_PAGE;
 }
 
+/* Not the auxiliary vector: a debugger compares it with the file that the kernel runs, which is ldx, to know where that
+ * lies. */
 void ldx_tell_kernel(const struct ldx_args *a, const struct elf_image *im) {
   uint64_t brk = heap_start(a, im);
   const struct elf_segment *first = im->segments, *last = first + im->segment_count - 1;
@@ -183,8 +185,6 @@ void ldx_tell_kernel(const struct ldx_args *a, const struct elf_image *im) {
                      .arg_end = (uint64_t)end_of_arguments(a),
                      .env_start = (uint64_t)end_of_arguments(a),
                      .env_end = (uint64_t)a->auxv.execfn,
-                     .auxv = a->auxv.vector,
-                     .auxv_size = (uint32_t)(a->auxv.count * sizeof(Elf64_auxv_t)),
                      .exe_fd = UINT32_MAX};
   for (uint32_t i = 0; i < im->segment_count; i++)
     if (im->segments[i].flags & PF_X)

@@ -37,14 +37,6 @@ struct ldx_process ldx_self;
 /* A debugger that attaches to ldx as a command looks for this name. */
 extern struct ldx_r_debug _r_debug __attribute__((alias("ldx_self"), visibility("default"), used));
 
-/* The same for code without a file: a name in ldx_self, which the compiler cannot give. */
-static __attribute__((used)) void name_jit_descriptor(void) {
-  __asm__ volatile(".globl __jit_debug_descriptor\n.type __jit_debug_descriptor, @object\n"
-                   ".size __jit_debug_descriptor, %c1\n.set __jit_debug_descriptor, ldx_self + %c0"
-                   :
-                   : "i"(offsetof(struct ldx_process, jit)), "i"(sizeof(struct ldx_jit_descriptor)));
-}
-
 extern const Elf64_Ehdr __ehdr_start __attribute__((visibility("hidden")));
 extern Elf64_Dyn _DYNAMIC[] __attribute__((visibility("hidden")));
 void _start(void);

@@ -11,9 +11,9 @@ NAME = Rewrite(r'"(debugged|ldx|ld-linux-x86-64)"', '"NAME"', 'the name of the p
 OBJECTS = Rewrite(r'^(0x\S+ +0x\S+ +)?(?:Yes|No)( \(\*\))? +LOADER\n', '', 'ldx lists itself beside ld-linux')
 COLUMNS = Rewrite(r'^0x\S+ +0x\S+ +|^From +To +', '', 'addresses in a list of libraries, and spaces between columns')
 SPACES = Rewrite(r' {2,}', ' ', 'columns as wide as the longest name')
-STRAY = Rewrite(r'^#[0-9]+ +0x[0-9a-f]+ in (\?\?|ldx_self|frame_dummy|library_work) .*\n', '', 'as a command, gdb does not know the program: it guesses its frames')
+STRAY = Rewrite(r'^#[0-9]+ +0x[0-9a-f]+ in (\?\?|ldx_self|frame_dummy|library_work|__libc_start_call_main|__libc_start_main_impl) .*\n', '', 'as a command, gdb does not know the program: it guesses its frames')
 PIDS = Rewrite(r'\bpid=[0-9]+', 'pid=N', 'numbers of processes')
-STOP = Rewrite(r'^\w*_dl_debug_state \(\) at .*\n(?:[0-9]+\t.*\n)?', '', 'the function of each loader at which debuggers stop')
+STOP = Rewrite(r'^(?:\w*_dl_debug_state \(\) at|0x[0-9a-f]+ in ldx_debug_\w+ \() ?.*\n(?:[0-9]+\t.*\n)?', '', 'the function of each loader at which debuggers stop, or its probe')
 GDB = (LOADER, PIDS, STOP, OBJECTS, COLUMNS, STRAY, NUMBERS, NAME, SPACES, ADDRESSES)
 
 SESSION = ['set pagination off', 'set confirm off', 'set width 0', 'set breakpoint pending on', 'set print thread-events off', 'set debuginfod enabled off']
