@@ -169,8 +169,8 @@ static uint64_t heap_start(const struct ldx_args *a, const struct elf_image *im)
   return end + (1 + pages) * LDX_PAGE;
 }
 
-/* Not the auxiliary vector: a debugger compares it with the file that the kernel runs, which is ldx, to know where that
- * lies. */
+/* Not the auxiliary vector: a debugger compares it with the file that the kernel runs, which is ldx, to know where
+ * that lies. */
 void ldx_tell_kernel(const struct ldx_args *a, const struct elf_image *im) {
   uint64_t brk = heap_start(a, im);
   const struct elf_segment *first = im->segments, *last = first + im->segment_count - 1;
