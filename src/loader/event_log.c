@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <string.h>
 #include <sys/stat.h>
 
@@ -25,13 +26,24 @@ struct line {
   char text[LINE];
 };
 
-static void flush(struct line *l) {
-  for (size_t done = 0; done < l->n;) {
-    long w = sys_write(l->fd, l->text + done, l->n - done);
+/* A pipe that nobody reads from any more would end the program (SIGPIPE) if it were written to. */
+static bool has_reader(int fd) {
+  struct pollfd p = {fd, POLLOUT, 0};
+  return ldx_sys_failed(LDX_SYS(SYS_poll, &p, 1, 0, 0, 0, 0)) || !(p.revents & (POLLERR | POLLNVAL));
+}
+
+/* Neither that nor a full disk must stop the program. */
+static void write_all(int fd, const char *text, size_t n) {
+  for (size_t done = 0; done < n && has_reader(fd);) {
+    long w = sys_write(fd, text + done, n - done);
     if (w <= 0 && w != -EINTR)
-      break; /* a full disk must not stop the program */
+      return;
     done += w > 0 ? (size_t)w : 0;
   }
+}
+
+static void flush(struct line *l) {
+  write_all(l->fd, l->text, l->n);
   l->n = 0;
 }
 
@@ -40,7 +52,7 @@ static void put(void *arg, const char *text, size_t n) {
   if (l->n + n > sizeof l->text)
     flush(l);
   if (n > sizeof l->text) {
-    sys_write(l->fd, text, n);
+    write_all(l->fd, text, n);
     return;
   }
   memcpy(l->text + l->n, text, n);

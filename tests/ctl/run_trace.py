@@ -77,6 +77,13 @@ with tempfile.TemporaryDirectory() as folder:
           f"a file that cannot be {r.stderr}")
     r = with_policy("file:/dev/full", ["main"])
     check(r.returncode == 0, "a full disk")
+reader, writer = os.pipe()
+os.close(reader)
+command = [options.ldx, options.program] if options.way == "command" else [options.interp_program]
+r = subprocess.run(command, stdout=subprocess.PIPE, stderr=writer, input="", text=True, timeout=60,
+                   env=dict(os.environ, LDX_TRACE="*"))
+os.close(writer)
+check(r.returncode == 0 and "wrong 0" in r.stdout, f"a pipe that nobody reads {r.returncode}")
 r = run()
 check(r.stderr == "", "nothing unasked")
 print(f"{failed} failed")
