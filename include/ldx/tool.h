@@ -74,7 +74,8 @@ typedef int ldx_tool_entry(ldx_tool *self, const struct ldx_tool_args *args, str
  * Takes the path as --tool does. */
 int ldx_tool_load(const char *path_and_args);
 /* The calling program, or library, becomes a tool itself: it may subscribe and steer from then on. NULL: a name is
- * wanted, it is taken, or the order is impossible (a line on stderr says what). desc->size is to be set. */
+ * wanted, it is taken, or the order is impossible (a line on stderr says what). desc->size is to be set. The library
+ * stays mapped from then on, as with RTLD_NODELETE. */
 ldx_tool *ldx_tool_register(const struct ldx_tool_desc *desc);
 /* Takes away all of a tool's subscriptions and hooks. Its code stays mapped: other threads may be in it. */
 int ldx_tool_disable(ldx_tool *tool);

@@ -22,6 +22,13 @@ static struct ldx_tool *new_tool(const struct ldx_tool_desc *desc, struct ldx_ob
   return t;
 }
 
+/* Its functions are called from now on: its code stays mapped, also when it is closed. */
+static void pin(struct ldx_object *o) {
+  ldx_rlock_enter(&ldx_self.lock);
+  o->nodelete = true;
+  ldx_rlock_leave(&ldx_self.lock);
+}
+
 ldx_tool *ldx_tool_register(const struct ldx_tool_desc *desc) {
   struct ldx_diag d = {.heap = &ldx_self.heap};
   if (!desc || desc->size < offsetof(struct ldx_tool_desc, version) || desc->abi > LDX_TOOL_ABI || !desc->name ||
@@ -30,13 +37,16 @@ ldx_tool *ldx_tool_register(const struct ldx_tool_desc *desc) {
   struct ldx_reader reader = ldx_reader_enter();
   struct ldx_object *o = ldx_object_at((uintptr_t)__builtin_return_address(0));
   ldx_reader_leave(reader);
-  struct ldx_tool *t = new_tool(desc, o && o->kind != LDX_LOADER ? o : ldx_self.base.program);
+  o = o && o->kind != LDX_LOADER ? o : ldx_self.base.program;
+  struct ldx_tool *t = new_tool(desc, o);
   bool ok = t && t->path && t->name && ldx_hooks_add_tool(&ldx_self.hooks, t, &d);
   if (!ok && ldx_failed(&d))
     ldx_print_error(&d);
   ldx_diag_clear(&d);
-  if (ok)
+  if (ok) {
+    pin(o);
     return t;
+  }
   ldx_delete(t);
   return NULL;
 }
