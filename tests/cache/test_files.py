@@ -152,7 +152,8 @@ class Places(Small):
         place = self.folder / 'mounted'
         place.mkdir(exist_ok=True)
         script = f'mount -t tmpfs {mount} none {place} && {" ".join(before) or "true"}; LDX_CACHE={place}/cache {words}; echo $?; ls -A {place}'
-        done = subprocess.run(['unshare', '-m', 'sh', '-c', script], capture_output=True, text=True, timeout=60)
+        # in a chroot "/" is no mount point, whose propagation could be changed
+        done = subprocess.run(['unshare', '-m', '--propagation', 'unchanged', 'sh', '-c', f'mount --make-rprivate / 2>/dev/null; {script}'], capture_output=True, text=True, timeout=60)
         return done.stdout.splitlines(), done.stderr.splitlines()
 
     def test_full(self):

@@ -215,7 +215,9 @@ class Systems(Running):
 
     def under(self, *words, **more):
         nobody = ['setpriv', '--reuid=65534', '--regid=65534', '--clear-groups']
-        return run('unshare', '-m', 'sh', '-c', 'mount --bind "$0" /etc && exec "$@"', self.etc, *nobody, self.program,
+        # in a chroot "/" is no mount point, whose propagation could be changed
+        script = 'mount --make-rprivate / 2>/dev/null; mount --bind "$0" /etc && exec "$@"'
+        return run('unshare', '-m', '--propagation', 'unchanged', 'sh', '-c', script, self.etc, *nobody, self.program,
                    *words, **more)
 
     def test_it_is_obeyed(self):
