@@ -270,9 +270,10 @@ static void add_folder(struct target *t, char *buffer, size_t size) {
     t->program = buffer;
 }
 
-static __attribute__((noinline)) long run_target(struct target *t, char *const *argv, char *const *envp,
+static __attribute__((noinline)) long run_target(const struct target *found, char *const *argv, char *const *envp,
                                                  ldx_run_function *run, void *arg) {
   const struct ldx_following *f = &ldx_self.watches.following;
+  struct target own = *found, *t = &own;
   char named[HEAD];
   const char *words[count_strings(argv) + f->word_count + t->count + 6];
   const char *environment[count_strings(envp) + f->environment_count + 1];

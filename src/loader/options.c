@@ -209,7 +209,7 @@ static int match(const struct option *op, char **argv, struct ldx_options *o) {
     return 0;
   if (op->flag)
     *op->flag = true;
-  if (op->mode)
+  if (op->mode && o)
     o->mode = (enum ldx_mode)op->mode;
   if (given || op->otherwise)
     take_value(op, given ? argv[0] + n + 1 : op->otherwise);

@@ -24,7 +24,7 @@ static bool is_reason(const char *why, const char *where) {
   size_t n = strlen(where), len = why ? strlen(why) : 0;
   if (len && why[len - 1] == ')')
     len--;
-  if (len < n || strncmp(why + len - n, where, n))
+  if (!why || len < n || strncmp(why + len - n, where, n))
     return false;
   return len == n || why[len - n - 1] == ' ' || why[len - n - 1] == '(';
 }

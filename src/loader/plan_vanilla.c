@@ -186,7 +186,7 @@ static bool same_file(const char *a, const char *b) {
 
 static bool find_request(const struct ldx_vanilla *v, const struct ldx_decision *d, struct line *out) {
   for (const char *at = v->text; next_line(v, &at, out);)
-    if (out->kind == 'R' && !strcmp(out->name, d->name) && same(out->from, d->from))
+    if (out->kind == 'R' && same(out->name, d->name) && same(out->from, d->from))
       return true;
   return false;
 }
@@ -203,7 +203,7 @@ static bool is_ours(const struct ldx_decision *d) { return d->startup && !d->ask
 
 static const struct ldx_decision *find_decision(const struct line *l) {
   const struct ldx_decision *d = ldx_self.journal.first;
-  while (d && !(is_ours(d) && !strcmp(d->name, l->name) && same(d->from, l->from)))
+  while (d && !(is_ours(d) && same(d->name, l->name) && same(d->from, l->from)))
     d = d->next;
   return d;
 }
@@ -375,8 +375,8 @@ static uint32_t find_reference(const struct references *r, const struct ldx_plan
   uint32_t i = hash_of(p->from->path, p->name, version) & (r->size - 1);
   for (; r->at[i]; i = (i + 1) & (r->size - 1)) {
     const char *at = r->at[i];
-    next_line(r->compare->vanilla, &at, l);
-    if (same(l->from, p->from->path) && same(l->name, p->name) && same(l->error, version))
+    if (next_line(r->compare->vanilla, &at, l) && same(l->from, p->from->path) && same(l->name, p->name) &&
+        same(l->error, version))
       return i;
   }
   return UINT32_MAX;

@@ -243,7 +243,7 @@ static bool is_requester(const struct ldx_recorded *q, const struct ldx_decision
     return !dec->requester && q->from < 0;
   if (dec->requester == ldx_self.base.program->id)
     return q->from == 0;
-  return q->from > 0 && !strcmp(ldx_self.frozen->files[q->from].path, dec->from);
+  return q->from > 0 && dec->from && !strcmp(ldx_self.frozen->files[q->from].path, dec->from);
 }
 
 static bool is_request(const struct ldx_recorded *q, const struct ldx_decision *dec) {
