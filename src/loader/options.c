@@ -194,7 +194,7 @@ void ldx_add_word(struct ldx_words *w, const char *text) {
 static void take_value(const struct option *op, const char *value) {
   if (op->value)
     *op->value = value;
-  else
+  else if (op->words)
     ldx_add_word(op->words, value);
 }
 
