@@ -60,7 +60,8 @@ def error_text(error, tool):
     # of a race each thread shows the same function or another: which of them is told first is chance
     stacks = [stack_text(stack) for stack in error.findall('stack')]
     if error.findtext('kind') in ('Race', 'ConflictingAccess'):
-        stacks = sorted(set(stacks[:1] if tool == 'drd' else stacks[:2]))
+        # drd shows one of the two threads: who called the function is chance as well
+        stacks = [stacks[0].split(' < ')[0]] if tool == 'drd' else sorted(set(stacks[:2]))
     lost = error.find('xwhat/leakedbytes')
     size = f' {lost.text} bytes in {error.findtext("xwhat/leakedblocks")}' if lost is not None else ''
     return f'{error.findtext("kind")}{size}: {" | ".join(stacks)}'
