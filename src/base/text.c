@@ -34,6 +34,11 @@ const char *ldx_find_text(const char *s, const char *what) {
 }
 
 /* On a mismatch the latest * takes one character more. */
+const char *ldx_last_part(const char *path) {
+  const char *slash = strrchr(path, '/');
+  return slash ? slash + 1 : path;
+}
+
 bool ldx_glob(const char *pattern, size_t n, const char *text) {
   const char *p = pattern, *end = pattern + n, *star = NULL, *from = text;
   while (*text) {

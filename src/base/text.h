@@ -12,6 +12,9 @@ size_t ldx_until(const char *s, const char *set);
 /* As strstr: the first place of `what` in `s`, or NULL. */
 const char *ldx_find_text(const char *s, const char *what);
 
+/* What stands behind the last slash: the file of a path. */
+const char *ldx_last_part(const char *path);
+
 /* Whether `text` matches the n-byte pattern, in which * stands for any characters and ? for one. */
 bool ldx_glob(const char *pattern, size_t n, const char *text);
 

@@ -3,6 +3,8 @@
 
 #include "hooks/hooks.h"
 
+#include "base/text.h"
+
 /* In the order of the types, one after the other: a table of pointers would have to be relocated at every start. */
 static const char names[] =
     "start\0load_begin\0load_end\0search\0found\0denied\0rewritten\0mapped\0relocated\0bind\0ifunc\0"
@@ -18,6 +20,14 @@ const char *ldx_event_name(uint32_t type) {
   while (--type)
     name += strlen(name) + 1;
   return name;
+}
+
+uint64_t ldx_hooks_types(const char *pattern, size_t n) {
+  uint64_t types = 0;
+  for (uint32_t type = 1; type < LDX_EV_TYPES; type++)
+    if (ldx_glob(pattern, n, ldx_event_name(type)))
+      types |= LDX_EV_BIT(type);
+  return types;
 }
 
 static struct ldx_subscribers *new_array(struct ldx_hooks *h, uint32_t room) {

@@ -88,7 +88,11 @@ struct ldx_hooks {
   ldx_id last_id;
 };
 
-/* tools.c: sorts by before/after/provides, the policy's edges, priority (higher first), registration. False with the
+/* tools.c: a tool that is not in order yet. Texts are kept as they are; object NULL: it is built in. NULL: no memory.
+ */
+struct ldx_tool *ldx_hooks_new_tool(struct ldx_hooks *h, const char *name, const char *path,
+                                    struct ldx_object *object);
+/* Sorts by before/after/provides, the policy's edges, priority (higher first), registration. False with the
  * message in *d, and all is as it was: a circle (its edges are named, with who wants each), a conflict, two tools of
  * one name. */
 bool ldx_hooks_add_tool(struct ldx_hooks *h, struct ldx_tool *tool, struct ldx_diag *d);
@@ -104,6 +108,8 @@ void ldx_hooks_retire(struct ldx_hooks *h, const void *block);
 /* Takes the list; its nodes and blocks are the caller's. */
 struct ldx_hooks_retired *ldx_hooks_take_retired(struct ldx_hooks *h);
 
+/* events.c: the types whose names match the n-byte pattern (ldx_glob). */
+uint64_t ldx_hooks_types(const char *pattern, size_t n);
 /* events.c. With `replay` the subscription is told nothing until the gate is opened (ldx_gate_open). NULL: no memory.
  */
 struct ldx_subscription *ldx_hooks_subscribe(struct ldx_hooks *h, struct ldx_tool *tool, uint64_t types,

@@ -214,6 +214,22 @@ static bool want_history(struct ldx_hooks *h, const struct ldx_tool *tool, struc
   return !error || ldx_fail(d, LDX_DIAG_LOAD, -error, "", "cannot make a history of %u events", slots);
 }
 
+struct ldx_tool *ldx_hooks_new_tool(struct ldx_hooks *h, const char *name, const char *path,
+                                    struct ldx_object *object) {
+  struct ldx_tool *t = ldx_heap_alloc(h->heap, sizeof *t);
+  if (!t)
+    return NULL;
+  t->id = __atomic_add_fetch(&h->last_id, 1, __ATOMIC_RELAXED);
+  t->name = name;
+  t->path = path;
+  t->object = object;
+  t->desc = (struct ldx_tool_desc){.size = sizeof t->desc, .abi = LDX_TOOL_ABI, .name = name};
+  t->on_fault = object ? LDX_FAULT_DISABLE : LDX_FAULT_ABORT;
+  h->foreign |= object != NULL;
+  t->rank = __atomic_fetch_add(&h->registered, 1, __ATOMIC_ACQ_REL);
+  return t;
+}
+
 bool ldx_hooks_add_tool(struct ldx_hooks *h, struct ldx_tool *tool, struct ldx_diag *d) {
   bool ok = want_history(h, tool, d);
   ldx_rlock_enter(&h->lock);

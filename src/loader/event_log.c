@@ -77,16 +77,8 @@ static void write_event(void *ctx, const struct ldx_event *e) {
   flush(&l);
 }
 
-static uint64_t types_like(const char *pattern, size_t n) {
-  uint64_t types = 0;
-  for (uint32_t t = 1; t < LDX_EV_TYPES; t++)
-    if (ldx_glob(pattern, n, ldx_event_name(t)))
-      types |= LDX_EV_BIT(t);
-  return types;
-}
-
 static bool add_types(struct event_log *log, const char *pattern, size_t n, const char *where, struct ldx_diag *d) {
-  uint64_t types = types_like(pattern, n);
+  uint64_t types = ldx_hooks_types(pattern, n);
   log->types |= types;
   return types || ldx_fail(d, LDX_DIAG_LOAD, 0, where, "no event is called '%.*s'", (int)n, pattern);
 }
@@ -126,26 +118,13 @@ static bool read_policy(struct event_log *log, const struct ldx_policy *p, struc
   return p->events.log.is != LDX_LOG_FILE || open_file(log, p->events.log.text, d);
 }
 
-static struct ldx_tool *new_tool(void) {
-  struct ldx_tool *t = ldx_new(sizeof *t);
-  if (!t)
-    return NULL;
-  t->id = __atomic_add_fetch(&ldx_self.hooks.last_id, 1, __ATOMIC_RELAXED);
-  t->name = "log";
-  t->path = "";
-  t->on_fault = LDX_FAULT_ABORT;
-  t->desc = (struct ldx_tool_desc){.size = sizeof t->desc, .abi = LDX_TOOL_ABI, .name = t->name};
-  t->rank = ldx_self.hooks.registered++;
-  return t;
-}
-
 bool ldx_start_event_log(struct ldx_diag *d) {
   const struct ldx_policy *p = ldx_self.policy;
   const char *option = ldx_self.options.trace_events;
   if (!option && !(p && p->events.log.is))
     return true;
   struct event_log *log = ldx_new(sizeof *log);
-  struct ldx_tool *t = new_tool();
+  struct ldx_tool *t = ldx_hooks_new_tool(&ldx_self.hooks, "log", "", NULL);
   if (!log || !t)
     return ldx_fail(d, LDX_DIAG_LOAD, ENOMEM, "", "cannot write events");
   log->fd = 2;

@@ -9,6 +9,7 @@
 #include "arch/x86_64/signal.h"
 #include "base/print.h"
 #include "base/sys.h"
+#include "base/text.h"
 #include "hooks/history.h"
 #include "loader/load.h"
 #include "loader/tell.h"
@@ -96,9 +97,8 @@ bool ldx_guard_is_inside(const struct ldx_guarded *g, const struct ldx_tool *too
 
 static void describe(char *text, size_t size, uintptr_t pc) {
   const struct ldx_object *o = ldx_object_at(pc);
-  const char *name = o ? ldx_display_name(o) : NULL, *slash = name ? strrchr(name, '/') : NULL;
   if (o)
-    ldx_format(text, size, "at 0x%lx, in %s+0x%lx", (unsigned long)pc, slash ? slash + 1 : name,
+    ldx_format(text, size, "at 0x%lx, in %s+0x%lx", (unsigned long)pc, ldx_last_part(ldx_display_name(o)),
                (unsigned long)(pc - o->map.l_addr));
   else
     ldx_format(text, size, "at 0x%lx", (unsigned long)pc);

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/print.h"
+#include "base/text.h"
 #include "loader/io.h"
 #include "loader/load.h"
 
@@ -56,9 +57,8 @@ static void dress(int fd, const struct stat *st) {
 }
 
 static long copy_of(int file, const char *path, bool cloexec) {
-  const char *slash = strrchr(path, '/');
   char name[200];
-  ldx_format(name, sizeof name, "%s", slash ? slash + 1 : path);
+  ldx_format(name, sizeof name, "%s", ldx_last_part(path));
   struct stat st;
   long r = io_fstat(&ldx_self.io, file, &st);
   if (!ldx_sys_failed(r) && !S_ISREG(st.st_mode))

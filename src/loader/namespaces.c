@@ -53,10 +53,9 @@ static void publish(struct ldx_namespace *ns) {
 
 const struct ldx_policy_namespace *ldx_namespace_rule(const char *file) {
   const struct ldx_policy *p = ldx_self.policy;
-  const char *slash = strrchr(file, '/');
   for (uint32_t i = 0; p && i < p->namespaces.count; i++)
     if (ldx_policy_match(p->namespaces.at[i].name, file, NULL) ||
-        (slash && ldx_policy_match(p->namespaces.at[i].name, slash + 1, NULL)))
+        ldx_policy_match(p->namespaces.at[i].name, ldx_last_part(file), NULL))
       return &p->namespaces.at[i];
   return NULL;
 }
@@ -110,9 +109,7 @@ static bool is_libc_group(const struct ldx_object *o) {
 }
 
 static bool matches(const char *pattern, size_t n, const struct ldx_object *o) {
-  const char *file = strrchr(o->map.l_name, '/');
-  file = file ? file + 1 : o->map.l_name;
-  return n && (ldx_glob(pattern, n, file) || (o->soname && ldx_glob(pattern, n, o->soname)));
+  return n && (ldx_glob(pattern, n, ldx_last_part(o->map.l_name)) || (o->soname && ldx_glob(pattern, n, o->soname)));
 }
 
 /* What the policy says of that namespace, or the user of all: names of files or sonames, as patterns. */

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "hooks/policy.h"
+#include "base/text.h"
 #include "loader/plan.h"
 
 enum { UNCOUNTED = -1 };
@@ -83,11 +84,6 @@ static void tell_bindings(struct check *c, const struct ldx_policy *p) {
   }
 }
 
-static const char *file_of(const char *path) {
-  const char *slash = strrchr(path, '/');
-  return slash ? slash + 1 : path;
-}
-
 /* Libraries of the plan that a pattern names. */
 static uint32_t count_named(const struct check *c, const char *glob) {
   uint32_t n = 0;
@@ -95,7 +91,7 @@ static uint32_t count_named(const struct check *c, const char *glob) {
     const struct ldx_object *o = c->plan->at[i].object;
     n += o->kind == LDX_LIBRARY &&
          ((o->soname && ldx_policy_match(glob, o->soname, NULL)) || ldx_policy_match(glob, o->map.l_name, NULL) ||
-          ldx_policy_match(glob, file_of(o->map.l_name), NULL));
+          ldx_policy_match(glob, ldx_last_part(o->map.l_name), NULL));
   }
   return n;
 }

@@ -186,8 +186,7 @@ static void explain_differences(const struct ldx_plan *p, struct ldx_out *out) {
 }
 
 static bool matches(const struct ldx_planned *x, const char *pattern, size_t n) {
-  const char *slash = strrchr(x->path, '/');
-  return ldx_glob(pattern, n, x->path) || (slash && ldx_glob(pattern, n, slash + 1)) ||
+  return ldx_glob(pattern, n, x->path) || ldx_glob(pattern, n, ldx_last_part(x->path)) ||
          (x->decision && ldx_glob(pattern, n, x->decision->name)) ||
          (x->object->soname && ldx_glob(pattern, n, x->object->soname));
 }

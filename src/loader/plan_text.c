@@ -4,6 +4,7 @@
 #include <ldx/steer.h>
 
 #include "base/sys.h"
+#include "base/text.h"
 #include "loader/plan.h"
 
 enum { FIRST_COLUMN = 26 };
@@ -12,8 +13,7 @@ enum { FIRST_COLUMN = 26 };
 static const char *asked(const struct ldx_planned *x) { return x->decision ? x->decision->name : x->path; }
 
 static const char *short_name(const struct ldx_planned *x) {
-  const char *name = x->object->kind == LDX_PROGRAM ? ldx_plan_name(x) : asked(x), *slash = strrchr(name, '/');
-  return slash ? slash + 1 : name;
+  return ldx_last_part(x->object->kind == LDX_PROGRAM ? ldx_plan_name(x) : asked(x));
 }
 
 static void print_object(const struct ldx_plan *p, uint32_t i, struct ldx_out *out) {

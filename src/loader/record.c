@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/print.h"
+#include "base/text.h"
 #include "base/sha256.h"
 #include "elf/notes.h"
 #include "loader/plan.h"
@@ -319,12 +320,11 @@ static void put_hash(struct ldx_out *out, const struct ldx_identity *x) {
 
 static void put_component(struct ldx_out *out, const char *key, const struct ldx_identity *x) {
   char size[24];
-  const char *slash = strrchr(x->path, '/'), *file = slash ? slash + 1 : x->path;
   ldx_format(size, sizeof size, "%lu", x->size);
   ldx_json_open(out, key, '{');
   ldx_json_text(out, "type", x->index ? "library" : "application");
   ldx_json_text(out, "bom-ref", x->path);
-  ldx_json_text(out, "name", x->soname ? x->soname : file);
+  ldx_json_text(out, "name", x->soname ? x->soname : ldx_last_part(x->path));
   put_hash(out, x);
   ldx_json_open(out, "properties", '[');
   put_property(out, "ldx:path", x->path);

@@ -242,8 +242,7 @@ static struct ldx_object *program_from_file(const char *path, struct ldx_load *l
 
 static void dress_as_program(struct ldx_object *o, const char *path) {
   struct ldx_args *a = &ldx_self.args;
-  const char *base = strrchr(path, '/');
-  sys_prctl(15 /* PR_SET_NAME */, (long)(base ? base + 1 : path), 0, 0, 0);
+  sys_prctl(15 /* PR_SET_NAME */, (long)ldx_last_part(path), 0, 0, 0);
   ldx_set_auxv(a, AT_PHDR, (uint64_t)o->phdrs);
   ldx_set_auxv(a, AT_PHNUM, o->image.phnum);
   ldx_set_auxv(a, AT_ENTRY, o->entry);

@@ -23,16 +23,11 @@ struct rules {
   char *image; /* heap */
 };
 
-static const char *file_of(const char *path) {
-  const char *slash = strrchr(path, '/');
-  return slash ? slash + 1 : path;
-}
-
 static bool matches(const char *glob, const char *text) { return ldx_policy_match(glob, text, NULL); }
 
 /* "from" is a pattern for the path, or for the file, of who asks. */
 static bool is_from(const char *glob, const char *from) {
-  return !glob || (from && (matches(glob, from) || matches(glob, file_of(from))));
+  return !glob || (from && (matches(glob, from) || matches(glob, ldx_last_part(from))));
 }
 
 static bool is_in(const char *glob, int64_t ns) {
@@ -75,7 +70,7 @@ static const struct ldx_policy_deny *deny_rule(const struct rules *p, const stru
   for (uint32_t i = 0; i < p->policy->deny.count; i++) {
     const struct ldx_policy_deny *d = &p->policy->deny.at[i];
     if (is_from(d->from, r->from) && is_in(d->ns, r->ns) &&
-        (matches(d->match, text) || matches(d->match, file_of(text))))
+        (matches(d->match, text) || matches(d->match, ldx_last_part(text))))
       return d;
   }
   return NULL;
@@ -102,7 +97,7 @@ static enum ldx_verdict steer_name(void *ctx, const struct ldx_request *r, struc
 /* The folder of a candidate is what a rule for folders is about. */
 static const struct ldx_policy_rewrite *folder_rule(struct rules *p, const struct ldx_request *r, const char *path) {
   char folder[TEXT];
-  const char *file = file_of(path);
+  const char *file = ldx_last_part(path);
   size_t n = (size_t)(file - path);
   if (n < 2 || n >= sizeof folder)
     return NULL;
@@ -220,7 +215,7 @@ static enum ldx_verdict steer_paths(void *ctx, const struct ldx_request *r, cons
 
 static const struct ldx_policy_provide *provide_rule(const struct rules *p, const char *name) {
   for (uint32_t i = 0; i < p->policy->provide.count; i++)
-    if (matches(p->policy->provide.at[i].name, name) || matches(p->policy->provide.at[i].name, file_of(name)))
+    if (matches(p->policy->provide.at[i].name, name) || matches(p->policy->provide.at[i].name, ldx_last_part(name)))
       return &p->policy->provide.at[i];
   return NULL;
 }
@@ -314,7 +309,7 @@ static enum ldx_verdict steer_image(void *ctx, const struct ldx_request *r, cons
 }
 
 static bool is_item(const struct ldx_order_item *i, const char *name) {
-  return matches(name, i->name) || matches(name, i->path) || matches(name, file_of(i->path));
+  return matches(name, i->name) || matches(name, i->path) || matches(name, ldx_last_part(i->path));
 }
 
 static uint32_t rank_of(const ldx_policy_texts *order, const struct ldx_order_item *item) {
@@ -391,7 +386,7 @@ static enum ldx_verdict steer_init(void *ctx, int64_t ns, struct ldx_order_item 
 static bool is_library(const struct ldx_object *o, const char *glob) {
   return !o->real && o->kind == LDX_LIBRARY && !o->faked &&
          ((o->soname && matches(glob, o->soname)) || matches(glob, o->map.l_name) ||
-          matches(glob, file_of(o->map.l_name)));
+          matches(glob, ldx_last_part(o->map.l_name)));
 }
 
 /* Of the same namespace, also of the load under way. */
@@ -514,19 +509,13 @@ bool ldx_start_policy(void) {
   ldx_self.options.strict |= p->security.strict == LDX_SWITCH_ON;
   ldx_self.options.follow |= p->follow.exec == LDX_SWITCH_ON || p->follow.fork == LDX_SWITCH_ON;
   set_search(p);
-  struct ldx_tool *t = ldx_new(sizeof *t);
+  struct ldx_tool *t = ldx_hooks_new_tool(h, "policy", "", NULL);
   struct rules *rules = ldx_new(sizeof *rules);
   struct ldx_steering *steering = ldx_new(sizeof *steering);
   if (!t || !rules || !steering)
     return false;
   rules->policy = p;
   *steering = table_for(p);
-  t->id = __atomic_add_fetch(&h->last_id, 1, __ATOMIC_RELAXED);
-  t->name = "policy";
-  t->path = "";
-  t->on_fault = LDX_FAULT_ABORT;
-  t->desc = (struct ldx_tool_desc){.size = sizeof t->desc, .abi = LDX_TOOL_ABI, .name = t->name};
-  t->rank = h->registered++;
   if (steers(steering) && ldx_steer(t, steering, rules))
     return false;
   return ldx_hooks_add_tool(h, t, &d);

@@ -7,18 +7,13 @@
 #include "loader/tool_self.h"
 
 static struct ldx_tool *new_tool(const struct ldx_tool_desc *desc, struct ldx_object *o) {
-  struct ldx_tool *t = ldx_new(sizeof *t);
+  const char *name = ldx_keep_text(desc->name), *path = ldx_keep_text(ldx_display_name(o));
+  struct ldx_tool *t = name && path ? ldx_hooks_new_tool(&ldx_self.hooks, name, path, o) : NULL;
   if (!t)
     return NULL;
   memcpy(&t->desc, desc, desc->size < sizeof t->desc ? desc->size : sizeof t->desc);
   t->desc.size = sizeof t->desc;
-  t->id = __atomic_add_fetch(&ldx_self.hooks.last_id, 1, __ATOMIC_RELAXED);
-  t->path = ldx_keep_text(o ? ldx_display_name(o) : ldx_self.program_name);
-  t->name = ldx_keep_text(desc->name);
-  t->object = o;
-  ldx_self.hooks.foreign = true;
   t->on_fault = LDX_FAULT_REPORT;
-  t->rank = __atomic_fetch_add(&ldx_self.hooks.registered, 1, __ATOMIC_ACQ_REL);
   return t;
 }
 
@@ -39,7 +34,7 @@ ldx_tool *ldx_tool_register(const struct ldx_tool_desc *desc) {
   ldx_reader_leave(reader);
   o = o && o->kind != LDX_LOADER ? o : ldx_self.base.program;
   struct ldx_tool *t = new_tool(desc, o);
-  bool ok = t && t->path && t->name && ldx_hooks_add_tool(&ldx_self.hooks, t, &d);
+  bool ok = t && ldx_hooks_add_tool(&ldx_self.hooks, t, &d);
   if (!ok && ldx_failed(&d))
     ldx_print_error(&d);
   ldx_diag_clear(&d);

@@ -84,7 +84,7 @@ static void set_aside(struct ldx_load *program) {
 }
 
 static const char *name_of_file(const char *path) {
-  const char *slash = strrchr(path, '/'), *file = slash ? slash + 1 : path, *dot = strchr(file, '.');
+  const char *file = ldx_last_part(path), *dot = strchr(file, '.');
   return ldx_strndup(&ldx_self.heap, file, dot && dot != file ? (size_t)(dot - file) : strlen(file));
 }
 
@@ -146,10 +146,8 @@ static const char *const *both(const char *const *own, const ldx_policy_texts *m
 
 static uint64_t types_named(const ldx_policy_texts *names) {
   uint64_t types = 0;
-  for (uint32_t type = 1; type < LDX_EV_TYPES; type++)
-    for (uint32_t i = 0; i < names->count; i++)
-      if (ldx_event_name(type) && ldx_policy_match(names->at[i].text, ldx_event_name(type), NULL))
-        types |= LDX_EV_BIT(type);
+  for (uint32_t i = 0; i < names->count; i++)
+    types |= ldx_hooks_types(names->at[i].text, strlen(names->at[i].text));
   return types;
 }
 
@@ -168,19 +166,11 @@ static void place(struct ldx_tool *t, const struct ldx_policy_tool *p) {
 }
 
 static struct ldx_tool *new_tool(const struct ldx_tool_wish *w) {
-  struct ldx_tool *t = ldx_new(sizeof *t);
-  if (!t)
-    return NULL;
-  t->id = __atomic_add_fetch(&ldx_self.hooks.last_id, 1, __ATOMIC_RELAXED);
-  t->path = w->path;
-  t->name = name_of_file(w->path);
-  t->object = w->object;
-  ldx_self.hooks.foreign = true;
-  t->on_fault = LDX_FAULT_DISABLE;
-  t->rank = ldx_self.hooks.registered++;
-  if (w->policy)
+  const char *name = name_of_file(w->path);
+  struct ldx_tool *t = name ? ldx_hooks_new_tool(&ldx_self.hooks, name, w->path, w->object) : NULL;
+  if (t && w->policy)
     limit(t, w->policy);
-  return t->name ? t : NULL;
+  return t;
 }
 
 static void tell_ready(const struct ldx_tool *t) {

@@ -2,6 +2,7 @@
 
 #include <string.h>
 
+#include "base/text.h"
 #include "base/span.h"
 
 /* Names that are libc's own, up to their first dot. */
@@ -19,8 +20,7 @@ static bool names_interpreter(const struct ldx_object *program) {
   const char *path = i && i->p_filesz ? elf_at(&program->image, i->p_vaddr, i->p_filesz) : NULL;
   if (!path || path[i->p_filesz - 1])
     return false;
-  const char *slash = strrchr(path, '/');
-  return !strncmp(slash ? slash + 1 : path, "ld-musl-", 8);
+  return !strncmp(ldx_last_part(path), "ld-musl-", 8);
 }
 
 bool musl_is_program(const struct ldx_object *program) {
