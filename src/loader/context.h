@@ -185,9 +185,10 @@ struct ldx_audit {
 };
 
 struct ldx_process {
-  struct ldx_r_debug r_debug; /* of the base namespace; first, so that it is easy to find */
-  uint64_t early_tcb[8];      /* thread control block until the program's own exists */
-  struct ldx_jit_entry *jit;  /* images from memory that debuggers were told of */
+  struct ldx_r_debug r_debug;  /* of the base namespace; first, so that it is easy to find */
+  uint64_t early_tcb[8];       /* thread control block until the program's own exists */
+  struct ldx_jit_entry *jit;   /* images from memory that debuggers were told of */
+  struct ldx_jit_object *jits; /* jit_object.h: objects made at run time */
 
   struct ldx_args args;
   struct ldx_options options;

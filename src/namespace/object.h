@@ -19,6 +19,7 @@ struct ldx_namespace;
 struct ldx_search_dirs;      /* search/ */
 struct ldx_policy_namespace; /* hooks/ */
 struct ldx_jit_entry;        /* debug-protocol/ */
+struct ldx_jit_object;       /* loader/ */
 struct ldx_audit_object;     /* loader/ */
 
 /* The debugger's view of an object (gABI-era SVR4 interface): exposed to gdb, libthread_db, every guest
@@ -148,6 +149,8 @@ struct ldx_object {
   bool unused;               /* scratch of unload.c */
   bool of_tool;              /* a tool, or what one brought along */
   int visit;                 /* scratch of graph walks */
+
+  struct ldx_jit_object *made; /* at run time: jit_object.h; NULL: loaded */
 
   /* Owned by loader/audit.c; NULL: no auditor has been told of it */
   struct ldx_audit_object *audit;
