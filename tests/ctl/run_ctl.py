@@ -121,7 +121,6 @@ def case_child_of_fork():
 
 def case_descriptors_closed():
     with Worker("close", env={"LDX_CTL": "1"}) as w:
-        time.sleep(0.2)
         for _ in range(3):
             ctl(w.pid, "ping")
 

@@ -67,7 +67,13 @@ static void fork_all_the_time(const char *library) {
   }
 }
 
-/* As daemons do: whatever is open is closed, and other files get the numbers. */
+static void say_ready(void) {
+  puts("ready");
+  fflush(stdout);
+}
+
+/* As daemons do: whatever is open is closed, and other files get the numbers. Nobody asks meanwhile: no thread's
+ * descriptors are safe from that. */
 static void close_all(void) {
   enum { LAST = 260 };
   struct stat st;
@@ -77,6 +83,7 @@ static void close_all(void) {
   for (int fd = 4; fd < LAST; fd++)
     wrong += dup2(own, fd) != fd;          /* whatever the control thread has opened meanwhile */
   wrong += !dlopen("libm.so.6", RTLD_NOW); /* events */
+  say_ready();
   while (!has_ended())
     usleep(1000);
   for (int fd = 3; fd < LAST; fd++)
@@ -130,12 +137,12 @@ int main(int argc, char **argv) {
   if (!strcmp(what, "load"))
     for (; threads < 2; threads++)
       pthread_create(&t[threads], NULL, loader, argv[2]);
-  puts("ready");
-  fflush(stdout);
-  if (!strcmp(what, "fork"))
-    fork_all_the_time(argv[2]);
   if (!strcmp(what, "close"))
     close_all();
+  else
+    say_ready();
+  if (!strcmp(what, "fork"))
+    fork_all_the_time(argv[2]);
   if (!strcmp(what, "signals"))
     get_signals();
   if (!strcmp(what, "child")) {

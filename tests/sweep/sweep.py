@@ -3,7 +3,8 @@
 
 Each program is run with --version and with --help: twice as it is (it is *stable* when these two agree), then as
 `ldx PROGRAM --version`, then with ldx as its PT_INTERP (a patched copy stands over the original path, in a mount
-namespace of that run alone). Status, stdout and stderr must be the same. Programs run in a sandbox that cannot harm
+namespace of that run alone). Status, stdout and stderr must be the same; as a command ldx may differ where the system
+loader, started as a command from the same path, differs in the same way. Programs run in a sandbox that cannot harm
 the machine (sandbox.py), so none is left out; it needs root or unprivileged user namespaces.
 
   sweep.py --ldx build/src/ldx                       all programs of PATH, /usr, /opt (minutes)
@@ -65,7 +66,14 @@ def run_way(way, program, argument, limit):
         return sandbox.run([LDX_INSIDE] + argv, environment(), limit)
     if way == 'interp':
         return sandbox.run(argv, environment(), limit, lambda: sandbox.bind(PATCHED_INSIDE, program))
+    if way == 'system command':  # the system loader in ldx's place
+        return sandbox.run([LDX_INSIDE] + argv, environment(), limit, lambda: sandbox.bind(SYSTEM_LOADER, LDX_INSIDE))
     return sandbox.run(argv, environment(), limit)
+
+
+def sees_loader(outcome, program, argument, limit):
+    """A program that asks the kernel itself for /proc/self/exe sees the loader that it was started by, whichever."""
+    return not judge.differences(run_way('system command', program, argument, limit), outcome)
 
 
 def sweep_case(program, argument, limit):
@@ -78,7 +86,10 @@ def sweep_case(program, argument, limit):
     case['stable'] = not case['plain']
     if case['stable']:
         for way in WAYS:
-            case[way] = judge.differences(first, run_way(way, program, argument, later))
+            outcome = run_way(way, program, argument, later)
+            case[way] = judge.differences(first, outcome)
+            if case[way] and way == 'command' and sees_loader(outcome, program, argument, later):
+                case[way], case['sees_loader'] = [], True
     return case
 
 
@@ -144,6 +155,7 @@ class Tally:
             stable = set(self.stable())
             counts[f'same_by_{way}'] = len(stable) - len(stable & set(self.differing(way)))
             counts[f'same_runs_by_{way}'] = sum(not c[way] for c in stable_runs)
+        counts['sees_loader'] = sum('sees_loader' in c for c in runs)
         return counts
 
 
@@ -178,6 +190,8 @@ def print_summary(tally):
     for way in tally.ways:
         print(f"same by {way}: {counts[f'same_by_{way}']} of {counts['stable']} stable programs, "
               f"{counts[f'same_runs_by_{way}']} of {counts['stable_runs']} stable runs")
+    if counts['sees_loader']:
+        print(f"{counts['sees_loader']} of these runs by command see the loader, as they do under the system loader")
     differing = [(program, argument, case, way) for way in tally.ways for program in tally.differing(way)
                  for argument, case in tally.programs[program].items() if case.get(way)]
     for program, argument, case, way in differing[:SHOWN_CASES]:
