@@ -22,10 +22,11 @@ struct ldx_guarded {
   uint32_t tid, depth;
   struct ldx_call *call; /* the innermost callback that it is in */
   const struct ldx_subscription *entering;
-  uint64_t mask; /* of signals, as it was before */
-  int32_t timer; /* -1: none */
-  bool lent;     /* the thread has `stack` for its signals, and gets `former` back */
-  char *stack;   /* stays with the place */
+  uint64_t mask;                   /* of signals, as it was before */
+  int32_t timer;                   /* -1: none */
+  uint64_t timer_set, timer_slack; /* when, and how long it need not be set again */
+  bool lent;                       /* the thread has `stack` for its signals, and gets `former` back */
+  char *stack;                     /* stays with the place */
   struct ldx_kernel_stack former;
 };
 
