@@ -7,7 +7,6 @@
 #ifndef LDX_DEBUG_H
 #define LDX_DEBUG_H
 
-#include <link.h>
 #include <stdint.h>
 
 #ifdef __cplusplus
@@ -27,14 +26,16 @@ enum ldx_debug_kind {
 };
 
 struct ldx_debug_change {
-  uint64_t number;         /* of the change: 1, 2, 3... without gaps */
-  uint64_t generation;     /* with which it became visible */
-  uint32_t kind;           /* enum ldx_debug_kind */
-  uint32_t symbol_type;    /* STT_* */
-  struct link_map *object; /* REMOVED: do not follow it */
-  uint64_t value, size;    /* of the symbol */
-  uint64_t old;            /* MOVED: where it was */
-  char name[64];           /* of the symbol, or of the object; longer names end with three dots */
+  uint64_t number;      /* of the change: 1, 2, 3... without gaps */
+  uint64_t generation;  /* with which it became visible */
+  uint16_t kind;        /* enum ldx_debug_kind; others may come: skip what you don't know */
+  uint16_t symbol_type; /* STT_*; 0 for objects */
+  int32_t ns;           /* Lmid_t of the object's namespace */
+  uint64_t object;      /* its link map. OBJECT_REMOVED, and changes older than that: do not follow it */
+  uint64_t value, size; /* address of the symbol and its bytes */
+  uint64_t old;         /* MOVED: where it was */
+  uint64_t whole_name;  /* address of the name; to be read while the announcement lasts (see brk), not later */
+  char name[64];        /* of the symbol, or of the object; longer ones end with three dots */
 };
 
 /* Bits of ldx_debug.reader. */
@@ -44,19 +45,41 @@ enum {
 };
 
 struct ldx_debug {
-  char magic[4];        /* "LDXD" */
+  char magic[4];        /* "LDXD"; zeros: ldx has not begun yet */
   uint32_t version;     /* LDX_DEBUG_VERSION; a higher one keeps all that is here */
   uint32_t size;        /* of this struct */
-  uint32_t change_size; /* of struct ldx_debug_change */
-  uint64_t generation;  /* counts announcements; odd while a change is being written */
+  uint32_t change_size; /* of struct ldx_debug_change: the distance of two entries of the ring */
+  uint64_t generation;  /* two more with each announcement; odd while changes are being written */
   uint64_t brk;         /* address of _ldx_debug_changed, called once for each announcement, when all is visible */
-  uint64_t changes;     /* address of the ring: change number n is in entry n % ring_size; 0: no change yet */
+  uint64_t changes;     /* address of the ring: change number n is in entry n % ring_size; 0: there is none yet */
   uint64_t ring_size;
   uint64_t first, next; /* numbers of the oldest change that the ring holds, and of the one to come */
-  uint64_t r_debug;     /* of the base namespace */
-  uint32_t reader;      /* written by debuggers */
+  uint64_t r_debug;     /* address of the base namespace's struct r_debug */
+  uint64_t made;        /* address of the word that leads to the first struct ldx_debug_made; 0: told nowhere */
+  uint32_t reader;      /* written by debuggers; may be written before ldx has begun */
   uint32_t reserved;
 };
+
+/* An object made at run time. All are in one list, the youngest first. */
+struct ldx_debug_made {
+  uint64_t next;
+  uint64_t object; /* its link map */
+  uint64_t name;   /* address of the name that it was given */
+};
+
+/* What ldx keeps behind the six words of a struct r_debug (r_version 2: with r_next). */
+struct ldx_debug_space {
+  uint64_t r_debug[6];
+  int64_t ns; /* Lmid_t */
+};
+
+/* Whether a debugger is there: the process that traces the calling thread (ptrace(2)), 0 for none, or a negative
+ * errno value where /proc cannot be read. A tracer outside of this process's PID namespace counts as none. *reader
+ * (unless NULL): the bits that debuggers have written, of whom only those listen that know this block.
+ *
+ * A tool may wait for a debugger by calling it again and again; a thread that finds a tracer was stopped by it first.
+ * Any thread, also in signal handlers. Found as the functions of ldx/jit.h are. */
+int ldx_debugger(uint32_t *reader);
 
 #ifdef __cplusplus
 }

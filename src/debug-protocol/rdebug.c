@@ -27,26 +27,26 @@ static bool change_state(struct ldx_r_debug *d, int state) {
 void ldx_debug_start(const struct ldx_namespace *ns) {
   ns->debug->r_state = LDX_RT_ADD;
   _dl_debug_state();
-  LDX_PROBE2("init_start", ns->id, ns->debug);
+  LDX_PROBE2("rtld", "init_start", ns->id, ns->debug);
 }
 
 void ldx_debug_started(const struct ldx_namespace *ns) {
   ns->debug->started = true;
   change_state(ns->debug, LDX_RT_CONSISTENT);
-  LDX_PROBE2("init_complete", ns->id, ns->debug);
+  LDX_PROBE2("rtld", "init_complete", ns->id, ns->debug);
 }
 
 const struct ldx_object *ldx_debug_load(const struct ldx_namespace *ns) {
   if (change_state(ns->debug, LDX_RT_ADD))
-    LDX_PROBE2("map_start", ns->id, ns->debug);
+    LDX_PROBE2("rtld", "map_start", ns->id, ns->debug);
   return ns->last;
 }
 
 void ldx_debug_mapped(const struct ldx_namespace *ns) {
   if (!ns->debug->base->started)
     return;
-  LDX_PROBE3("map_complete", ns->id, ns->debug, 0);
-  LDX_PROBE2("reloc_start", ns->id, ns->debug);
+  LDX_PROBE3("rtld", "map_complete", ns->id, ns->debug, 0);
+  LDX_PROBE2("rtld", "reloc_start", ns->id, ns->debug);
 }
 
 /* NULL says: read it all. Debuggers' own lists are without what they take for the program, which the loader may be:
@@ -61,17 +61,17 @@ void ldx_debug_loaded(const struct ldx_namespace *ns, const struct ldx_object *l
   if (!change_state(ns->debug, LDX_RT_CONSISTENT))
     return;
   if (ok)
-    LDX_PROBE3("reloc_complete", ns->id, ns->debug, first_new(ns, last));
+    LDX_PROBE3("rtld", "reloc_complete", ns->id, ns->debug, first_new(ns, last));
   else
-    LDX_PROBE2("map_failed", ns->id, ns->debug);
+    LDX_PROBE2("rtld", "map_failed", ns->id, ns->debug);
 }
 
 void ldx_debug_unload(const struct ldx_namespace *ns) {
   if (change_state(ns->debug, LDX_RT_DELETE))
-    LDX_PROBE2("unmap_start", ns->id, ns->debug);
+    LDX_PROBE2("rtld", "unmap_start", ns->id, ns->debug);
 }
 
 void ldx_debug_unloaded(const struct ldx_namespace *ns) {
   if (change_state(ns->debug, LDX_RT_CONSISTENT))
-    LDX_PROBE2("unmap_complete", ns->id, ns->debug);
+    LDX_PROBE2("rtld", "unmap_complete", ns->id, ns->debug);
 }

@@ -18,6 +18,7 @@ struct ldx_r_debug {
   int r_state;
   uintptr_t r_ldbase;
   struct ldx_r_debug *r_next; /* r_version >= 2 */
+  long ns;                    /* Lmid_t, for debuggers that know ldx (struct ldx_debug_space) */
   /* Not for debuggers */
   const struct ldx_r_debug *base; /* that of the base namespace */
   bool started;                   /* base: ldx_debug_started was called */

@@ -7,6 +7,7 @@
 #include "base/heap.h"
 #include "base/io.h"
 #include "base/lock.h"
+#include "debug-protocol/changes.h"
 #include "debug-protocol/jit.h"
 #include "debug-protocol/rdebug.h"
 #include "hooks/hooks.h"
@@ -186,6 +187,7 @@ struct ldx_audit {
 
 struct ldx_process {
   struct ldx_r_debug r_debug;  /* of the base namespace; first, so that it is easy to find */
+  struct ldx_debug changes;    /* _ldx_debug */
   uint64_t early_tcb[8];       /* thread control block until the program's own exists */
   struct ldx_jit_entry *jit;   /* images from memory that debuggers were told of */
   struct ldx_jit_object *jits; /* jit_object.h: objects made at run time */

@@ -69,7 +69,8 @@ struct ldx_namespace *ldx_namespace_new(bool isolated) {
     ldx_rlock_watch(&s->unique.lock, &ldx_self.generation);
   ldx_r_debug_init(&s->debug, &ldx_self.r_debug, ldx_self.r_debug.r_ldbase);
   s->debug.r_version = LDX_R_DEBUG_CHAINED;
-  s->ns = (struct ldx_namespace){.id = free_id(), .unique = &s->unique, .debug = &s->debug, .isolated = isolated};
+  s->debug.ns = free_id();
+  s->ns = (struct ldx_namespace){.id = s->debug.ns, .unique = &s->unique, .debug = &s->debug, .isolated = isolated};
   publish(&s->ns);
   if (ldx_wants(LDX_EV_NAMESPACE_NEW))
     ldx_tell_namespace(LDX_EV_NAMESPACE_NEW, &s->ns);

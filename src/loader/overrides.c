@@ -57,6 +57,7 @@ enum { ERROR_FUNCTIONS = 7 }; /* at the end of the table; not for a libc that ra
 /* Found when nobody else defines them. */
 #define OWN(X)                                                                                                       \
   X("dl_iterate_ns_phdr", ldx_dl_iterate_ns_phdr)                                                                    \
+  X("ldx_debugger", ldx_debugger)                                                                                    \
   X("ldx_each_namespace", ldx_each_namespace)                                                                        \
   X("ldx_each_object", ldx_each_object)                                                                              \
   X("ldx_each_thread", ldx_each_thread)                                                                              \

@@ -14,6 +14,7 @@
 #include "loader/error.h"
 #include "loader/event_log.h"
 #include "loader/guest.h"
+#include "loader/jit_object.h"
 #include "loader/launch_cache.h"
 #include "loader/load.h"
 #include "loader/musl.h"
@@ -36,6 +37,18 @@
 struct ldx_process ldx_self;
 /* A debugger that attaches to ldx as a command looks for this name. */
 extern struct ldx_r_debug _r_debug __attribute__((alias("ldx_self"), visibility("default"), used));
+/* And for this one, which has another name within ldx. */
+__asm__(".globl _ldx_debug, ldx_debug_block\n"
+        ".hidden ldx_debug_block\n"
+        ".type _ldx_debug, @object\n"
+        ".size _ldx_debug, 88\n"
+        ".set _ldx_debug, ldx_self + 72\n"
+        ".set ldx_debug_block, _ldx_debug\n");
+_Static_assert(offsetof(struct ldx_process, changes) == 72, "_ldx_debug");
+_Static_assert(sizeof(struct ldx_debug) == 88, "_ldx_debug");
+_Static_assert(offsetof(struct ldx_r_debug, ns) == offsetof(struct ldx_debug_space, ns), "what debuggers read");
+_Static_assert(offsetof(struct ldx_jit_object, object) == offsetof(struct ldx_debug_made, object), "the same");
+_Static_assert(offsetof(struct ldx_jit_object, name) == offsetof(struct ldx_debug_made, name), "the same");
 
 extern const Elf64_Ehdr __ehdr_start __attribute__((visibility("hidden")));
 extern Elf64_Dyn _DYNAMIC[] __attribute__((visibility("hidden")));
@@ -60,6 +73,7 @@ static void init_process(uintptr_t *stack) {
   ldx_self.base.unique = &ldx_self.base_unique;
   ldx_self.base.debug = &ldx_self.r_debug;
   ldx_r_debug_init(&ldx_self.r_debug, &ldx_self.r_debug, (uintptr_t)&__ehdr_start);
+  ldx_changes_init((uintptr_t)&ldx_self.r_debug, (uintptr_t)&ldx_self.jits);
 }
 
 static void trace_search(void *arg, const char *line) {

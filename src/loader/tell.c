@@ -245,9 +245,19 @@ void ldx_tool_log(struct ldx_tool *tool, const char *text) {
   ldx_print(2, "ldx: %s: tool %s: %s\n", ldx_self.program_name, tool ? tool->name : "?", text);
 }
 
+static void tell_debuggers(const struct ldx_object *o) {
+  struct ldx_change c = {
+      .kind = LDX_DEBUG_OBJECT_CHANGED, .object = o, .name = o->soname ? o->soname : ldx_display_name(o)};
+  ldx_rlock_enter(&ldx_self.lock);
+  ldx_changes_tell(&ldx_self.heap, o->ns, &c, 1);
+  ldx_rlock_leave(&ldx_self.lock);
+}
+
 int ldx_symbols_changed(const void *addr) {
   struct ldx_reader reader = ldx_reader_enter();
   const struct ldx_object *o = ldx_object_at((uintptr_t)addr);
+  if (o)
+    tell_debuggers(o);
   if (o && ldx_wants(LDX_EV_SYMBOLS)) {
     struct ldx_event e = ldx_event_about(LDX_EV_SYMBOLS, o);
     ldx_tell(&e);
