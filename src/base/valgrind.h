@@ -10,6 +10,7 @@
 /* Numbers of valgrind.h, helgrind.h and drd.h; a tool passes over what is another's. */
 enum {
   LDX_RUNNING_ON_VALGRIND = 0x1001,
+  LDX_DISCARD_TRANSLATIONS = 0x1002, /* of code in n bytes from an address */
   LDX_HAPPENS_BEFORE = 0x48470121, /* helgrind, DRD */
   LDX_HAPPENS_AFTER = 0x48470122,
   LDX_HELGRIND_UNTRACK = 0x48470127,

@@ -102,6 +102,7 @@ struct ldx_options {
   size_t static_tls;      /* bytes for libraries that come when threads are there; 0: the usual */
   const char *plan, *explain, *record, *frozen, *sbom, *check; /* plan.h, record.h; NULL: not asked for */
   bool tree, json;
+  uint32_t perf; /* LDX_JIT_PERF_*, of all objects made at run time */
 };
 
 struct ldx_index_entry {
@@ -191,6 +192,7 @@ struct ldx_process {
   uint64_t early_tcb[8];       /* thread control block until the program's own exists */
   struct ldx_jit_entry *jit;   /* images from memory that debuggers were told of */
   struct ldx_jit_object *jits; /* jit_object.h: objects made at run time */
+  struct ldx_jit_perf *perf;   /* jit_perf.h: files for profilers; NULL: there are none */
 
   struct ldx_args args;
   struct ldx_options options;

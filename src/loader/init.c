@@ -3,6 +3,7 @@
 #include "base/sys.h"
 #include "base/valgrind.h"
 #include "loader/audit.h"
+#include "loader/jit_object.h"
 #include "loader/tell_thread.h"
 #include "loader/musl.h"
 #include "loader/named_tools.h"
@@ -345,6 +346,8 @@ void ldx_fini_all(void) {
     flush_streams(ns);
   }
   finish_namespace(&ldx_self.base);
+  if (ldx_self.perf)
+    ldx_jit_perf_end();
   if (ldx_tracing(LDX_DEBUG_STATISTICS))
     ldx_print_statistics();
 }

@@ -121,9 +121,11 @@ void ldx_jit_show_new(struct ldx_jit_object *j);
 void ldx_jit_show_batch(struct ldx_jit_object *j, const struct ldx_jit_batch *batch);
 void ldx_jit_show_gone(struct ldx_jit_object *j); /* before its memory goes; frees j->show */
 
-/* jit_perf.c: called by jit_show.c. */
-void ldx_jit_perf_batch(struct ldx_jit_object *j, const struct ldx_jit_batch *batch);
-void ldx_jit_perf_fork(void); /* in the child: files of its own from now on */
+/* jit_perf.c */
+void ldx_jit_perf_new(struct ldx_jit_object *j); /* when its memory is mapped, and nobody runs in it */
+void ldx_jit_perf_batch(struct ldx_jit_object *j, const struct ldx_jit_batch *batch); /* jit_show.c calls it */
+void ldx_jit_perf_fork(void); /* in the child, when the memory is its own: files of its own from now on */
+void ldx_jit_perf_end(void);  /* the process ends */
 /* What stood in this code before is of no use to valgrind any more. Called when a block is freed, and for what is
  * published. */
 void ldx_jit_code_changed(uintptr_t low, uintptr_t high);

@@ -6,6 +6,7 @@
 #include "base/print.h"
 #include "base/sys.h"
 #include "base/text.h"
+#include "ldx/jit.h"
 #include "loader/guest.h"
 #include "loader/stack.h"
 
@@ -133,6 +134,21 @@ static void read_plan_variables(struct ldx_args *a, struct ldx_options *o) {
   o->plan = o->tree || o->explain ? NULL : plan;
 }
 
+/* LDX_PERF, --perf: "map", "dump" or both, with a comma. */
+static void read_perf(const char *words, const char *from, struct ldx_options *o) {
+  o->perf = 0;
+  for (const char *p = words; *p; p += *p == ',') {
+    size_t n = ldx_until(p, ",");
+    if (n == 3 && !memcmp(p, "map", n))
+      o->perf |= LDX_JIT_PERF_MAP;
+    else if (n == 4 && !memcmp(p, "dump", n))
+      o->perf |= LDX_JIT_PERF_DUMP;
+    else if (n)
+      ldx_die_text("%s: '%.*s' is neither map nor dump", from, (int)n, p);
+    p += n;
+  }
+}
+
 static bool has_ldx_variable(const struct ldx_args *a) {
   for (char **e = a->envp; *e; e++)
     if (!strncmp(*e, "LDX_", 4))
@@ -165,8 +181,12 @@ void ldx_read_environment(struct ldx_args *a, struct ldx_options *o, struct ldx_
   o->control = !a->auxv.secure && set_and_not_empty(a, "LDX_CTL");
   o->trace_events = a->auxv.secure ? NULL : ldx_getenv(a, "LDX_TRACE");
   o->policy_env = a->auxv.secure ? NULL : ldx_getenv(a, "LDX_POLICY");
-  if (!a->auxv.secure && has_ldx_variable(a))
+  if (!a->auxv.secure && has_ldx_variable(a)) {
+    const char *perf = ldx_getenv(a, "LDX_PERF");
     read_plan_variables(a, o);
+    if (perf)
+      read_perf(perf, "LDX_PERF", o);
+  }
   s->hwcap_mask_set = mask;
   s->hwcap_mask = mask ? read_number(mask) : 0;
   read_debug(a, o);
@@ -223,7 +243,7 @@ static int match(const struct option *op, char **argv, struct ldx_options *o) {
 
 int ldx_read_arguments(struct ldx_args *a, struct ldx_options *o, struct ldx_library_search *s) {
   bool help = false, version = false, diagnostics = false;
-  const char *path = NULL, *static_tls = NULL;
+  const char *path = NULL, *static_tls = NULL, *perf = NULL;
   const struct option options[] = {
       {.name = "--list", .mode = LDX_LIST},
       {.name = "--verify", .mode = LDX_VERIFY},
@@ -259,6 +279,7 @@ int ldx_read_arguments(struct ldx_args *a, struct ldx_options *o, struct ldx_lib
       {.name = "--ctl", .flag = &o->control},
       {.name = "--trace", .value = &o->trace_events, .passed_on = true},
       {.name = "--policy", .words = &o->policies, .passed_on = true},
+      {.name = "--perf", .value = &perf, .passed_on = true},
   };
   int i = 1;
   while (i < a->argc && a->argv[i][0] == '-' && a->argv[i][1] == '-') {
@@ -277,6 +298,8 @@ int ldx_read_arguments(struct ldx_args *a, struct ldx_options *o, struct ldx_lib
     i += used;
   }
   o->follow |= o->followed;
+  if (perf)
+    read_perf(perf, "--perf", o);
   if (static_tls)
     o->static_tls = read_number(static_tls);
   if (path) {
