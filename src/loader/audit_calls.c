@@ -26,7 +26,7 @@ static bool is_interested(const struct telling *t, uint32_t i) {
 }
 
 static void tell(struct telling *t) {
-  const struct elf_symtab *s = &t->definer->dyn.sym;
+  const struct elf_symtab *s = ldx_definitions(t->definer);
   const char *name = elf_symbol_name(s, t->sym);
   Elf64_Sym sym = *t->sym;
   sym.st_value = t->value;
@@ -183,8 +183,9 @@ static __attribute__((noinline)) void bind_call(struct ldx_object *o, uint64_t i
     tell(&t);
     wanted = audit()->entering & ~t.no_enter;
     c->sym = *b.sym;
-    c->name = elf_symbol_name(&b.object->dyn.sym, b.sym);
-    c->index = (uint32_t)(b.sym - b.object->dyn.sym.sym);
+    const struct elf_symtab *defined = ldx_definitions(b.object);
+    c->name = elf_symbol_name(defined, b.sym);
+    c->index = (uint32_t)(b.sym - defined->sym);
     c->no_exit = returns_twice(c->name) ? UINT32_MAX : t.no_exit;
   }
   c->definer = b.object;

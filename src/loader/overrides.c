@@ -118,7 +118,8 @@ static uintptr_t loader_function(const char *name, size_t len) {
 
 /* An older version of a name may behave in another way; of those with two underscores there is one. */
 static bool is_current(const struct ldx_object *o, const Elf64_Sym *s, const char *name) {
-  return name[0] == '_' || !(elf_versym(&o->dyn.sym, (uint64_t)(s - o->dyn.sym.sym)) & ELF_VERSYM_HIDDEN);
+  const struct elf_symtab *t = ldx_definitions(o);
+  return name[0] == '_' || !(elf_versym(t, (uint64_t)(s - t->sym)) & ELF_VERSYM_HIDDEN);
 }
 
 /* The names of the table begin with dl, _d, _r or __t; most of libc's do not. */
@@ -143,7 +144,7 @@ static uintptr_t glibc_override(struct ldx_object *definer, const Elf64_Sym *sym
 }
 
 uintptr_t ldx_override(struct ldx_object *definer, const Elf64_Sym *sym) {
-  const char *name = elf_symbol_name(&definer->dyn.sym, sym);
+  const char *name = elf_symbol_name(ldx_definitions(definer), sym);
   bool musl = ldx_self.musl.active;
   uintptr_t f = musl ? ldx_musl_override(name, ldx_symbol_address(definer, sym)) : glibc_override(definer, sym, name);
   if (f || definer->ns != &ldx_self.base || !is_current(definer, sym, name))

@@ -27,8 +27,7 @@ static bool covers(const struct ldx_object *o, const Elf64_Sym *s, uintptr_t add
   return hit && (!best || best->st_value < s->st_value);
 }
 
-static const Elf64_Sym *nearest_symbol(const struct ldx_object *o, uintptr_t addr) {
-  const struct elf_symtab *t = &o->dyn.sym;
+static const Elf64_Sym *nearest_symbol(const struct ldx_object *o, const struct elf_symtab *t, uintptr_t addr) {
   const Elf64_Sym *best = NULL;
   uint32_t count = elf_symbol_count(t);
   for (uint32_t i = t->bloom ? t->symbias : 1; i < count; i++) {
@@ -47,10 +46,11 @@ int ldx_dladdr1(const void *addr, void *info, void **extra, int flags) {
   if (o && !o->contiguous && !ldx_object_holds(o, (uintptr_t)addr))
     o = NULL;
   if (o) {
-    const Elf64_Sym *s = nearest_symbol(o, (uintptr_t)addr);
+    const struct elf_symtab *t = ldx_definitions(o);
+    const Elf64_Sym *s = nearest_symbol(o, t, (uintptr_t)addr);
     out->fname = *o->map.l_name || o->kind != LDX_PROGRAM ? o->map.l_name : ldx_self.args.argv[0];
     out->fbase = (void *)o->map_start;
-    out->sname = s ? elf_symbol_name(&o->dyn.sym, s) : NULL;
+    out->sname = s ? elf_symbol_name(t, s) : NULL;
     out->saddr = s ? (void *)ldx_symbol_address(o, s) : NULL;
     if (extra && flags == 1 /* RTLD_DL_SYMENT */)
       *extra = (void *)s;

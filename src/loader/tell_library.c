@@ -179,7 +179,7 @@ void ldx_tell_spare(const struct ldx_object *o) {
 
 /* The name of an indirect function by its resolver; NULL: it has none outside its object. */
 static const char *name_at(const struct ldx_object *o, uintptr_t resolver) {
-  const struct elf_symtab *t = &o->dyn.sym;
+  const struct elf_symtab *t = ldx_definitions(o);
   uint32_t count = elf_symbol_count(t);
   for (uint32_t i = 1; i < count; i++) {
     const Elf64_Sym *s = &t->sym[i];

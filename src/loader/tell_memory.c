@@ -270,7 +270,7 @@ uintptr_t ldx_memory_wrapper(const struct ldx_object *from, const struct ldx_obj
   if (definer->ns != &ldx_self.base || definer->kind == LDX_LOADER || ELF64_ST_TYPE(sym->st_info) != STT_FUNC ||
       (from && (from->overridden || from->ns != &ldx_self.base)))
     return 0;
-  const char *name = elf_symbol_name(&definer->dyn.sym, sym);
+  const char *name = elf_symbol_name(ldx_definitions(definer), sym);
   for (enum wrapped i = 0; i < COUNT; i++) {
     if (strcmp(names[i], name))
       continue;

@@ -72,7 +72,7 @@ static uintptr_t in_debug_file(const struct ldx_object *o, const char *name) {
 
 /* The default version of the resolver's name. */
 static bool is_named(const struct ldx_object *o, uintptr_t resolver, const char *glob) {
-  const struct elf_symtab *t = &o->dyn.sym;
+  const struct elf_symtab *t = ldx_definitions(o);
   uint32_t count = elf_symbol_count(t);
   for (uint32_t i = 1; i < count; i++) {
     const Elf64_Sym *s = &t->sym[i];

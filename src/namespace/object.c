@@ -113,8 +113,9 @@ void ldx_namespace_unlink(struct ldx_namespace *ns, struct ldx_object *o) {
 uintptr_t ldx_address_of(const struct ldx_object *o, const char *name) {
   struct elf_name n = elf_name(name);
   struct elf_walk w;
-  uint32_t i = elf_find_first(&o->dyn.sym, &n, &w);
-  const Elf64_Sym *s = &o->dyn.sym.sym[i];
+  const struct elf_symtab *t = ldx_definitions(o);
+  uint32_t i = elf_find_first(t, &n, &w);
+  const Elf64_Sym *s = &t->sym[i];
   return i && s->st_shndx != SHN_UNDEF ? ldx_symbol_address(o, s) : 0;
 }
 

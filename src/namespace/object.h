@@ -44,6 +44,14 @@ struct ldx_version {
   const char *file; /* needed from that library; NULL for own definitions */
 };
 
+/* Definitions that may change while the object is in use: readers without a lock see one table or the other, for it
+ * is replaced as a whole. What stands in it (symbols, texts) lies in the object's image, and stays. */
+struct ldx_tables {
+  struct elf_symtab sym;
+  const struct ldx_version *versions;
+  uint32_t version_count;
+};
+
 struct ldx_name {
   struct ldx_name *next;
   char text[];
@@ -110,6 +118,7 @@ struct ldx_object {
   struct elf_dynamic dyn;
   struct ldx_version *versions;
   uint32_t version_count;
+  const struct ldx_tables *tables; /* what is found here, instead of what dyn and versions say; NULL: that */
   uintptr_t map_start, map_end, entry;
   uintptr_t relro_start, relro_end;
   bool contiguous;  /* nobody else's memory lies between its segments */
@@ -210,6 +219,13 @@ static inline bool ldx_object_has_code(const struct ldx_object *o, uintptr_t add
 /* Where a definition of the object lies; an absolute one does not move with it. */
 static inline uintptr_t ldx_symbol_address(const struct ldx_object *o, const Elf64_Sym *s) {
   return s->st_value + (s->st_shndx == SHN_ABS ? 0 : o->map.l_addr);
+}
+
+/* The table of what the object defines. dyn.sym goes on to tell its own references. An object with tables has no hash
+ * in dyn.sym: searches that don't come here find nothing. */
+static inline const struct elf_symtab *ldx_definitions(const struct ldx_object *o) {
+  const struct ldx_tables *t = __atomic_load_n(&o->tables, __ATOMIC_ACQUIRE);
+  return t ? &t->sym : &o->dyn.sym;
 }
 
 /* The object whose image, symbols and scope it is. */

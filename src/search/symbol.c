@@ -16,26 +16,33 @@ static bool is_definition(const Elf64_Sym *s, uint32_t flags) {
   return KINDS >> type & 1;
 }
 
-static bool same_version(const struct ldx_object *o, uint16_t ndx, const struct ldx_version *v) {
-  if (ndx >= o->version_count)
+/* What an object defines. Pointers: most searches end at the filter, and need no more. */
+struct definitions {
+  const struct elf_symtab *sym;
+  const struct ldx_version *const *versions;
+  const uint32_t *version_count;
+};
+
+static bool same_version(const struct definitions *d, uint16_t ndx, const struct ldx_version *v) {
+  if (ndx >= *d->version_count)
     return false;
-  const struct ldx_version *own = &o->versions[ndx];
+  const struct ldx_version *own = &(*d->versions)[ndx];
   return own->hash == v->hash && own->name && (own->name == v->name || !strcmp(own->name, v->name));
 }
 
 enum verdict { NO, YES, MAYBE };
 
 /* MAYBE: a versioned definition where none was asked for; it counts when it is the only one. */
-static enum verdict version_verdict(const struct ldx_object *o, uint32_t index, const struct ldx_sym_request *r) {
-  const struct elf_symtab *t = &o->dyn.sym;
+static enum verdict version_verdict(const struct definitions *d, uint32_t index, const struct ldx_sym_request *r) {
+  const struct elf_symtab *t = d->sym;
   if (!t->versym)
     return YES;
   uint16_t word = elf_versym(t, index), ndx = word & ELF_VERSYM_INDEX;
   const struct ldx_version *v = r->version;
   if (v) {
-    if (same_version(o, ndx, v))
+    if (same_version(d, ndx, v))
       return YES;
-    bool has_version = ndx < o->version_count && o->versions[ndx].hash;
+    bool has_version = ndx < *d->version_count && (*d->versions)[ndx].hash;
     return v->hidden || has_version || (word & ELF_VERSYM_HIDDEN) ? NO : YES;
   }
   if (ndx < (r->flags & LDX_SYM_NEWEST ? 2 : 3))
@@ -43,8 +50,9 @@ static enum verdict version_verdict(const struct ldx_object *o, uint32_t index, 
   return word & ELF_VERSYM_HIDDEN ? NO : MAYBE;
 }
 
-const Elf64_Sym *ldx_symbol_in(struct ldx_object *o, struct ldx_sym_request *r) {
-  const struct elf_symtab *t = &o->dyn.sym;
+static inline __attribute__((always_inline)) const Elf64_Sym *find_in(struct definitions d,
+                                                                      struct ldx_sym_request *r) {
+  const struct elf_symtab *t = d.sym;
   const Elf64_Sym *only = NULL;
   unsigned maybes = 0;
   struct elf_walk w;
@@ -52,13 +60,27 @@ const Elf64_Sym *ldx_symbol_in(struct ldx_object *o, struct ldx_sym_request *r) 
     const Elf64_Sym *s = &t->sym[i];
     if (!is_definition(s, r->flags))
       continue;
-    enum verdict v = version_verdict(o, i, r);
+    enum verdict v = version_verdict(&d, i, r);
     if (v == YES)
       return s;
     if (v == MAYBE && maybes++ == 0)
       only = s;
   }
   return maybes == 1 ? only : NULL;
+}
+
+static struct definitions read_definitions(const struct ldx_object *o) {
+  return (struct definitions){&o->dyn.sym, (const struct ldx_version *const *)&o->versions, &o->version_count};
+}
+
+/* One without a Bloom filter, or whose definitions may change. */
+static __attribute__((noinline)) const Elf64_Sym *find_slowly(const struct ldx_object *o, struct ldx_sym_request *r) {
+  const struct ldx_tables *t = __atomic_load_n(&o->tables, __ATOMIC_ACQUIRE);
+  return find_in(t ? (struct definitions){&t->sym, &t->versions, &t->version_count} : read_definitions(o), r);
+}
+
+const Elf64_Sym *ldx_symbol_in(struct ldx_object *o, struct ldx_sym_request *r) {
+  return __builtin_expect(!o->dyn.sym.bloom, 0) ? find_slowly(o, r) : find_in(read_definitions(o), r);
 }
 
 static struct ldx_unique_entry *unique_slot(struct ldx_unique_table *t, const struct elf_name *name) {
@@ -101,7 +123,7 @@ static void bind_unique(struct ldx_sym_request *r) {
   } else if (unique_grow(t)) {
     e = unique_slot(t, &r->name);
     bool copy = (r->flags & LDX_SYM_COPY) && r->ref;
-    e->name = elf_symbol_name(&r->object->dyn.sym, r->sym);
+    e->name = elf_symbol_name(ldx_definitions(r->object), r->sym);
     e->hash = r->name.gnu;
     e->sym = copy ? r->ref : r->sym;
     e->object = copy ? r->from : r->object;

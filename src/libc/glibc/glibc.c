@@ -99,10 +99,11 @@ static void fill_info(const struct glibc_profile *p, char *m, const struct ldx_o
 /* Older builds know no dynamic section with offsets, as the vDSO's is. The two entries that libc follows from
  * l_info get copies with addresses, in the room behind the guest's struct. */
 static void fill_readonly_info(const struct glibc_profile *p, char *m, const struct ldx_object *o) {
-  const Elf64_Dyn entries[] = {{DT_SYMTAB, {.d_ptr = (Elf64_Addr)o->dyn.sym.sym}},
-                               {DT_STRTAB, {.d_ptr = (Elf64_Addr)o->dyn.sym.str}}};
+  const struct elf_symtab *t = ldx_definitions(o);
+  const Elf64_Dyn entries[] = {{DT_SYMTAB, {.d_ptr = (Elf64_Addr)t->sym}},
+                               {DT_STRTAB, {.d_ptr = (Elf64_Addr)t->str}}};
   size_t at = ldx_align_up(p->map.size, sizeof(uint64_t));
-  if (!o->ld_readonly || p->map_bits.l_ld_readonly.byte != GLIBC_ABSENT || !o->dyn.sym.sym ||
+  if (!o->ld_readonly || p->map_bits.l_ld_readonly.byte != GLIBC_ABSENT || !t->sym ||
       at + sizeof entries > LDX_GUEST_MAP_SIZE)
     return;
   memcpy(m + at, entries, sizeof entries);
@@ -112,7 +113,7 @@ static void fill_readonly_info(const struct glibc_profile *p, char *m, const str
 
 /* libc walks symbol tables itself for backtrace_symbols. */
 static void fill_hash(const struct glibc_profile *p, char *m, const struct ldx_object *o) {
-  const struct elf_symtab *t = &o->dyn.sym;
+  const struct elf_symtab *t = ldx_definitions(o);
   put32(m, p->map.l_nbuckets, t->nbuckets);
   if (t->bloom) {
     put32(m, p->map.l_gnu_bitmask_idxbits, t->bloom_mask);
