@@ -60,6 +60,12 @@ const char *elf_error_text(enum elf_error e) {
     return "invalid initialization or termination function table";
   case ELF_BAD_RELRO:
     return "invalid RELRO segment";
+  case ELF_BAD_EH_FRAME:
+    return "invalid unwind information";
+  case ELF_LONG_EH_FRAME:
+    return "unwind information in 64-bit format is not supported";
+  case ELF_UNKNOWN_EH_FRAME:
+    return "unknown augmentation, pointer encoding or instruction in unwind information";
   }
   return "unknown error";
 }

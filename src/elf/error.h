@@ -32,6 +32,9 @@ enum elf_error {
   ELF_BAD_TLS,
   ELF_BAD_INIT,
   ELF_BAD_RELRO,
+  ELF_BAD_EH_FRAME,
+  ELF_LONG_EH_FRAME,
+  ELF_UNKNOWN_EH_FRAME,
 };
 
 /* One line of English, worded as users of the system loader know it where it has a wording. */
