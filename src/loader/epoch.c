@@ -7,12 +7,13 @@
 void ldx_anonymous_enter(void) { __atomic_add_fetch(&ldx_self.anonymous_readers, 1, __ATOMIC_SEQ_CST); }
 void ldx_anonymous_leave(void) { __atomic_sub_fetch(&ldx_self.anonymous_readers, 1, __ATOMIC_RELEASE); }
 
+uint64_t ldx_epoch_end(void) { return __atomic_add_fetch(&ldx_self.epoch, 1, __ATOMIC_SEQ_CST); }
+
 static void retire(void *block, struct ldx_object *o) {
   struct ldx_retired *r = ldx_new(sizeof *r);
   if (!r)
     return; /* leaked, never freed too early */
-  uint64_t epoch = __atomic_add_fetch(&ldx_self.epoch, 1, __ATOMIC_SEQ_CST);
-  *r = (struct ldx_retired){ldx_self.retired, epoch, block, o};
+  *r = (struct ldx_retired){ldx_self.retired, ldx_epoch_end(), block, o};
   ldx_self.retired = r;
 }
 
@@ -23,8 +24,7 @@ void ldx_retire_block(void *p) {
 
 void ldx_retire_object(struct ldx_object *o) { retire(NULL, o); }
 
-/* The oldest epoch a reader is in, or UINT64_MAX. */
-static uint64_t oldest_reader(void) {
+uint64_t ldx_epoch_oldest(void) {
   if (__atomic_load_n(&ldx_self.anonymous_readers, __ATOMIC_SEQ_CST))
     return 0;
   uint64_t oldest = UINT64_MAX;
@@ -89,7 +89,7 @@ static bool is_probed(const struct ldx_object *o) {
 void ldx_reclaim(void) {
   if (!ldx_self.retired)
     return;
-  uint64_t oldest = oldest_reader();
+  uint64_t oldest = ldx_epoch_oldest();
   struct ldx_retired **p = &ldx_self.retired;
   while (*p) {
     struct ldx_retired *r = *p;

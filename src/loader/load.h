@@ -227,6 +227,10 @@ struct ldx_iteration {
   struct ldx_rlock *lock; /* the callback's, or NULL */
 };
 void ldx_retire_block(void *p);
+/* For memory of other kinds: what was out of sight when the epoch ended may go when that epoch is not younger than the
+ * oldest that a reader is in (UINT64_MAX: none is). Under the writer lock. */
+uint64_t ldx_epoch_end(void);
+uint64_t ldx_epoch_oldest(void);
 void ldx_retire_object(struct ldx_object *o);
 void ldx_reclaim(void);
 /* The calling thread may read the object, which it must have found as a reader, until it has found some others. */
