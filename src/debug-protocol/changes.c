@@ -35,10 +35,12 @@ static void make_ring(struct ldx_heap *heap, struct ldx_debug *d) {
   d->ring_size = d->changes ? RING : 0;
 }
 
+/* Into zeros. */
 static void write_name(char *to, size_t size, const char *name) {
-  size_t n = strlen(name), kept = n < size ? n : size - 4;
-  memcpy(to, name, kept);
-  memcpy(to + kept, "...", n < size ? 1 : 4);
+  size_t n = strlen(name);
+  memcpy(to, name, n < size ? n : size - 4);
+  if (n >= size)
+    memcpy(to + size - 4, "...", 3);
 }
 
 static void fill(struct ldx_debug_change *e, const struct ldx_debug *d, const struct ldx_namespace *ns,
