@@ -64,18 +64,22 @@ struct ldx_jit_entry *ldx_jit_prepare(struct ldx_heap *heap, char *file, uint64_
   return e;
 }
 
-/* Without memory for the change of protection the debugger is not told. */
+bool ldx_jit_unseal(void) { return unseal(true); }
+void ldx_jit_seal(void) { unseal(false); }
+
+/* A debugger may come at any moment, and then reads the list from `first` on. */
 static void tell(struct ldx_jit_entry *e, struct ldx_jit_entry *first, uint32_t action) {
   struct ldx_jit_descriptor *d = &__jit_debug_descriptor;
-  if (!unseal(true))
-    return;
-  *d = (struct ldx_jit_descriptor){JIT_VERSION, action, e, first};
+  d->first = first;
+  d->relevant = e;
+  d->action = action;
   __jit_debug_register_code();
-  *d = (struct ldx_jit_descriptor){JIT_VERSION, JIT_NOTHING, NULL, first};
-  unseal(false);
+  d->action = JIT_NOTHING;
+  d->relevant = NULL;
 }
 
-void ldx_jit_announce(struct ldx_jit_entry **list, struct ldx_jit_entry *e) {
+void ldx_jit_add(struct ldx_jit_entry **list, struct ldx_jit_entry *e) {
+  e->prev = NULL;
   e->next = *list;
   if (e->next)
     e->next->prev = e;
@@ -83,16 +87,30 @@ void ldx_jit_announce(struct ldx_jit_entry **list, struct ldx_jit_entry *e) {
   tell(e, *list, JIT_REGISTER);
 }
 
-void ldx_jit_drop(struct ldx_jit_entry **list, struct ldx_heap *heap, struct ldx_jit_entry *e) {
-  bool announced = *list == e || e->prev;
+void ldx_jit_remove(struct ldx_jit_entry **list, struct ldx_jit_entry *e) {
   if (e->prev)
     e->prev->next = e->next;
-  else if (*list == e)
+  else
     *list = e->next;
   if (e->next)
     e->next->prev = e->prev;
-  if (announced)
-    tell(e, *list, JIT_UNREGISTER);
+  tell(e, *list, JIT_UNREGISTER);
+}
+
+void ldx_jit_announce(struct ldx_jit_entry **list, struct ldx_jit_entry *e) {
+  if (!ldx_jit_unseal())
+    return;
+  ldx_jit_add(list, e);
+  ldx_jit_seal();
+}
+
+void ldx_jit_drop(struct ldx_jit_entry **list, struct ldx_heap *heap, struct ldx_jit_entry *e) {
+  if (*list == e || e->prev) {
+    if (!ldx_jit_unseal())
+      return;
+    ldx_jit_remove(list, e);
+    ldx_jit_seal();
+  }
   ldx_heap_free(heap, (void *)e->file);
   ldx_heap_free(heap, e);
 }

@@ -3,6 +3,7 @@
 #ifndef LDX_DEBUG_PROTOCOL_JIT_H
 #define LDX_DEBUG_PROTOCOL_JIT_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -21,9 +22,17 @@ struct ldx_jit_descriptor {
 /* Takes the file's bytes (of the heap) and moves what they say to where the image lies. NULL: they have no sections
  * that could be shown, or there is no memory; the bytes are freed. */
 struct ldx_jit_entry *ldx_jit_prepare(struct ldx_heap *heap, char *file, uint64_t size, uint64_t bias);
-/* Under the writer lock. */
+
+/* All under the writer lock. The descriptor is sealed but for moments, in which any number of entries come and go.
+ * False: there is no memory for that, and what debuggers see stays as it is. */
+bool ldx_jit_unseal(void);
+void ldx_jit_seal(void);
+void ldx_jit_add(struct ldx_jit_entry **list, struct ldx_jit_entry *e);
+void ldx_jit_remove(struct ldx_jit_entry **list, struct ldx_jit_entry *e);
+
+/* One entry, by itself. */
 void ldx_jit_announce(struct ldx_jit_entry **list, struct ldx_jit_entry *e);
-/* Also of one that was never announced; frees it. */
+/* Also of one that was never announced. It is freed, unless debuggers could not be told that it goes. */
 void ldx_jit_drop(struct ldx_jit_entry **list, struct ldx_heap *heap, struct ldx_jit_entry *e);
 
 /* A debugger's breakpoint. */
