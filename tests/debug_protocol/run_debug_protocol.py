@@ -19,6 +19,7 @@ from pathlib import Path
 import outside
 
 OPTIONS = None
+HERE = Path(__file__).resolve().parent
 SESSION = ['set pagination off', 'set confirm off', 'set width 0', 'set breakpoint pending on', 'set debuginfod enabled off',
            'set print thread-events off']
 OBJECT_CHANGED, FUNC = 4, 2
@@ -233,6 +234,23 @@ class Script(Case):
         out = self.follow(['catch ldx-symbols ^nobody_has_this$', 'run'], 'change=1', 'open=' + SLOW, 'change=1')
         self.assertNotIn('Catchpoint', out)
         self.assertIn('exited with code 03', out)
+
+    def test_changes_of_symbols(self):
+        forge, long = f'source {HERE / "forge.py"}', 'long_name_' * 10
+        out = self.follow([forge, 'catch ldx-symbols ^first$', 'run', *['print $_ldx_change', 'print/x $_ldx_address', 'continue'] * 3],
+                          'change=6', 'stop')
+        self.assertEqual(re.findall(r'^Catchpoint 1 \((.*)\)', out, re.M), [
+            'symbol added: first at 0x1000', 'symbol moved: first from 0x1000 to 0x2000', 'symbol removed: first at 0x2000'])
+        self.assertEqual(re.findall(r'^\$\d+ = (.*)', out, re.M), ['"added"', '0x1000', '"moved"', '0x2000', '"removed"', '0x2000'])
+        out = self.follow([forge, f'catch ldx-symbols {long}', 'break getppid', 'run', 'print $_ldx_symbol', 'continue', 'info ldx changes'],
+                          'change=6', 'stop')
+        self.assertIn(f'Catchpoint 1 (symbol added: {long} at 0x3000)', out)
+        self.assertIn(f'$1 = "{long}"', out)
+        self.assertEqual(re.findall(r'^ +\d+ +\d+  (\S+) +(\S+)  (\S+) ', out, re.M), [
+            ('added', '0x0000000000001000', 'first'), ('moved', '0x0000000000002000', 'first'), ('removed', '0x0000000000002000', 'first'),
+            ('added', '0x0000000000003000', long[:60] + '...'), ('kind-77', '0x0000000000000000', 'of_a_later_version'),
+            ('object-removed', '0x0000000000000000', 'object')])
+        self.assertIn(', was at 0x1000)', out)
 
     def test_catch_once(self):
         out = self.follow(['tcatch ldx-symbols', 'run', 'continue'], 'change=5')
