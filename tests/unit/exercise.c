@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "elf/eh_frame.h"
 #include "elf/notes.h"
 #include "elf/version.h"
 
@@ -74,6 +75,49 @@ void exercise_notes(const struct mapped *m) {
   elf_property(&m->im, 0xc0000002);
   elf_property(&m->im, GNU_PROPERTY_X86_ISA_1_NEEDED);
   elf_property(&m->im, 0);
+}
+
+/* Unwind information */
+
+static bool same_pointer(struct elf_eh_pointer a, struct elf_eh_pointer b) {
+  return a.value == b.value && (!a.value || a.indirect == b.indirect);
+}
+
+/* What is written is read as it was, and written again the same. */
+static void check_written_frame(const struct elf_fde *fde) {
+  struct elf_frame_output out[2] = {{0}};
+  struct elf_fde last = *fde, again;
+  for (unsigned i = 0; i < 2; i++) {
+    struct elf_frame_output size = {0};
+    elf_write_cie(&size, &last.cie);
+    elf_write_fde(&size, &last, 0, true);
+    out[i] = (struct elf_frame_output){malloc(size.size), size.size, 0};
+    elf_write_cie(&out[i], &last.cie);
+    elf_write_fde(&out[i], &last, 0, true);
+    CHECK(out[i].size == size.size && size.size % 8 == 0);
+    struct elf_frames f = {{out[i].at, out[i].size}, i * 0x12345 + 1, 0};
+    enum elf_error e;
+    CHECK(elf_next_fde(&f, &again, &e) && f.next == out[i].size);
+    CHECK(again.start == fde->start && again.size == fde->size && same_pointer(again.lsda, fde->lsda));
+    CHECK(same_pointer(again.cie.personality, fde->cie.personality) && again.cie.signal == fde->cie.signal);
+    last = again;
+  }
+  CHECK(out[0].size == out[1].size && !memcmp(out[0].at, out[1].at, out[0].size));
+  free(out[0].at);
+  free(out[1].at);
+}
+
+void exercise_frames(struct ldx_span bytes) {
+  struct elf_frames f = {bytes, 0x7fff0001, 0};
+  struct elf_fde fde;
+  enum elf_error e;
+  for (uint64_t before = 0; elf_next_fde(&f, &fde, &e); before = f.next) {
+    CHECK(f.next > before && f.next <= bytes.size && fde.cie_offset < bytes.size);
+    CHECK(fde.start + fde.size >= fde.start);
+    touch(fde.instructions.bytes.base, fde.instructions.bytes.size);
+    check_written_frame(&fde);
+  }
+  CHECK(e == ELF_OK || e == ELF_BAD_EH_FRAME || e == ELF_LONG_EH_FRAME || e == ELF_UNKNOWN_EH_FRAME);
 }
 
 /* Symbols */

@@ -9,6 +9,8 @@
 void exercise_layout(const struct mapped *m, uint64_t file_size);
 /* Of the notes, which need no dynamic section. */
 void exercise_notes(const struct mapped *m);
+/* Of unwind information: bytes of .eh_frame. */
+void exercise_frames(struct ldx_span bytes);
 /* Of the dynamic section and all that it leads to. */
 void exercise_dynamic(const struct mapped *m);
 

@@ -1,4 +1,5 @@
-/* Fuzzing of src/elf, in libFuzzer's form: the input is a file that is checked, mapped and read to the last table.
+/* Fuzzing of src/elf, in libFuzzer's form: the input is a file that is checked, mapped and read to the last table; or
+ * unwind information.
  * AddressSanitizer guards the copy of the file and each segment; exercise.c guards what is promised beyond that. */
 #include <stdlib.h>
 #include <string.h>
@@ -36,6 +37,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
   struct ldx_span file = {exact, size};
   exercise_head(file);
   exercise_file(file);
+  exercise_frames(file);
   free(exact);
   return 0;
 }
