@@ -201,6 +201,24 @@ static void without_memory_it_counts(void **state) {
   assert_int_equal(number(4)->generation, 8);
 }
 
+static uint64_t while_writing;
+
+static long note_generation(long nr, long a, long b, long c) {
+  (void)a, (void)b, (void)c;
+  if (nr == SYS_mmap)
+    while_writing = ldx_debug_block.generation;
+  return STUB_PASS;
+}
+
+static void the_generation_is_odd_while_it_writes(void **state) {
+  (void)state;
+  struct ldx_change c = change(LDX_DEBUG_SYMBOL_ADDED, &one, "f");
+  stub_on_syscall(note_generation); /* of the ring's memory */
+  ldx_changes_tell(&heap, NULL, &c, 1);
+  assert_int_equal(while_writing, 1);
+  assert_int_equal(ldx_debug_block.generation, 2);
+}
+
 /* In the child of a fork that came in the middle of an announcement. */
 static void an_odd_generation_becomes_even(void **state) {
   (void)state;
@@ -270,6 +288,7 @@ int main(void) {
       FRESH(objects_are_told_beside_many_symbols),
       FRESH(nothing_is_an_announcement_too),
       FRESH(without_memory_it_counts),
+      FRESH(the_generation_is_odd_while_it_writes),
       FRESH(an_odd_generation_becomes_even),
       FRESH(the_bridge),
       FRESH(the_tracer_is_read),
