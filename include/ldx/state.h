@@ -24,6 +24,7 @@ enum {
   LDX_OBJECT_READY = 64, /* its constructors have run */
   LDX_OBJECT_TOOL = 128, /* a tool, or what one brought along */
   LDX_OBJECT_FROM_MEMORY = 256,
+  LDX_OBJECT_RUNTIME = 512, /* made at run time: jit.h */
 };
 
 struct ldx_object_info {

@@ -22,13 +22,20 @@ struct elf_name elf_name(const char *text) {
 }
 
 static uint32_t sysv_walk(const struct elf_symtab *t, const struct elf_name *name, struct elf_walk *w, uint32_t i) {
-  while (i && i < t->chain_count && i < t->nsym && w->left) {
+  while (i && i < w->count && i < t->nsym && w->left) {
     w->left--;
     if (elf_name_is(t, &t->sym[i], name))
       return w->index = i;
-    i = t->chain[i];
+    i = __atomic_load_n(&w->chain[i], __ATOMIC_ACQUIRE);
   }
   return w->index = 0;
+}
+
+static uint32_t live_first(const struct elf_symtab *t, const struct elf_name *name, struct elf_walk *w) {
+  const uint32_t *table = __atomic_load_n(t->live, __ATOMIC_ACQUIRE), buckets = table[0];
+  w->chain = table + 2 + buckets;
+  w->left = w->count = buckets;
+  return sysv_walk(t, name, w, __atomic_load_n(&table[2 + name->sysv % buckets], __ATOMIC_ACQUIRE));
 }
 
 uint32_t elf_sysv_first(const struct elf_symtab *t, struct elf_name *name, struct elf_walk *w) {
@@ -36,17 +43,22 @@ uint32_t elf_sysv_first(const struct elf_symtab *t, struct elf_name *name, struc
     return w->index = 0;
   if (name->sysv == ELF_NO_SYSV)
     name->sysv = elf_sysv_hash(name->text);
-  w->left = t->chain_count;
+  if (t->live)
+    return live_first(t, name, w);
+  w->chain = t->chain;
+  w->left = w->count = t->chain_count;
   return sysv_walk(t, name, w, t->buckets[name->sysv % t->nbuckets]);
 }
 
 uint32_t elf_sysv_next(const struct elf_symtab *t, struct elf_name *name, struct elf_walk *w) {
-  return sysv_walk(t, name, w, t->chain[w->index]);
+  return sysv_walk(t, name, w, __atomic_load_n(&w->chain[w->index], __ATOMIC_ACQUIRE));
 }
 
 uint32_t elf_symbol_count(const struct elf_symtab *t) {
   if (!t->buckets)
     return 0;
+  if (t->live)
+    return __atomic_load_n(&__atomic_load_n(t->live, __ATOMIC_ACQUIRE)[1], __ATOMIC_ACQUIRE);
   if (!t->bloom)
     return t->chain_count < t->nsym ? t->chain_count : t->nsym;
   uint32_t last = 0;

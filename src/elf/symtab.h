@@ -19,7 +19,9 @@ struct elf_name {
 };
 #define ELF_NO_SYSV UINT32_MAX
 
-/* What one search needs of an object. `bloom` is NULL for a SysV hash table; `buckets` NULL: nothing to find. */
+/* What one search needs of an object. `bloom` is NULL for a SysV hash table; `buckets` NULL: nothing to find.
+ * A table that grows while it is read is found by `live`, and stands as in a file: number of buckets, of symbols,
+ * buckets, chains. It has no fewer chains than buckets, and who began to walk in one goes on in it. */
 struct elf_symtab {
   const uint64_t *bloom;
   uint32_t bloom_mask, bloom_shift;
@@ -33,6 +35,7 @@ struct elf_symtab {
   const Elf64_Half *versym;
   uint32_t nversym;
   uintptr_t bias;
+  const uint32_t *const *live; /* NULL: a table that stays as it is */
 };
 
 uint32_t elf_sysv_hash(const char *name);
@@ -45,10 +48,12 @@ static inline bool elf_bloom_may_have(const uint64_t *bloom, uint32_t mask, uint
   return (word >> (hash & 63)) & (word >> ((hash >> shift) & 63)) & 1;
 }
 
-/* Index of a symbol within the chain of a GNU hash table: walking state. */
+/* Walking state. */
 struct elf_walk {
-  uint32_t index; /* current symbol, 0 at the end */
-  uint32_t left;  /* SysV: steps left, against cycles */
+  uint32_t index;        /* current symbol, 0 at the end */
+  uint32_t left;         /* SysV: steps left, against cycles */
+  uint32_t count;        /* SysV: entries of the chain */
+  const uint32_t *chain; /* SysV */
 };
 
 /* Remainder without a division: the fractional part of a * (1 / d), times d. Exact for 32-bit operands

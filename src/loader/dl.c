@@ -8,7 +8,9 @@
 #include "base/sys.h"
 #include "loader/audit.h"
 #include "loader/error.h"
+#include "loader/jit_object.h"
 #include "loader/namespaces.h"
+#include "loader/reload.h"
 #include "loader/steer_bind.h"
 #include "loader/tell_memory.h"
 #include "loader/tools.h"
@@ -29,7 +31,7 @@ enum { CALLERS_OWN = -2 }; /* namespace of the code that calls: glibc's __LM_ID_
 enum { GUEST_MODES = (int)0xf8000000 };
 enum {
   KNOWN_MODES = RTLD_LAZY | RTLD_NOW | RTLD_NOLOAD | RTLD_DEEPBIND | RTLD_GLOBAL | RTLD_NODELETE | LDX_RTLD_SHARED |
-                LDX_RTLD_ISOLATE
+                LDX_RTLD_ISOLATE | LDX_RTLD_RELOADABLE
 };
 
 /* The object whose code made a call; the program when it is no object's. For the time of a reader. */
@@ -39,7 +41,7 @@ static struct ldx_object *object_of(const void *caller) {
 }
 
 /* It cannot go while its code runs. */
-static struct ldx_object *caller_object(const void *caller) {
+struct ldx_object *ldx_caller(const void *caller) {
   struct ldx_reader reader = ldx_reader_enter();
   struct ldx_object *o = object_of(caller);
   ldx_reader_leave(reader);
@@ -53,14 +55,24 @@ struct request {
   struct ldx_object *caller;
   struct ldx_namespace *ns; /* NULL: that of the number */
   long id;
-  bool of_tool; /* the file is a tool, to live with the program */
+  bool of_tool;       /* the file is a tool, to live with the program */
+  const char *folder; /* of a reloadable object's copy; NULL: none is named */
 };
+
+/* What is in use as it is stays so. */
+static bool is_as_wanted(const struct request *r, struct ldx_object *o, struct ldx_diag *d) {
+  if (!(r->mode & LDX_RTLD_RELOADABLE) || ldx_real(o)->copy)
+    return true;
+  return ldx_fail(d, LDX_DIAG_LOAD, EEXIST, ldx_display_name(o), "existing object cannot become reloadable");
+}
 
 /* *fresh tells whether the object was not a root before. NULL without an error: RTLD_NOLOAD, and not loaded. */
 static struct ldx_object *run(struct ldx_load *l, const struct request *r, bool *fresh) {
   l->of_tool = r->of_tool;
   l->root = ldx_load_object(l, r->name, r->caller, r->mode);
   l->of_tool = false;
+  if (l->root && !is_as_wanted(r, l->root, l->diag))
+    l->root = NULL;
   if (!l->root) {
     ldx_load_discard(l);
     return NULL;
@@ -72,9 +84,9 @@ static struct ldx_object *run(struct ldx_load *l, const struct request *r, bool 
     l->root->loader = NULL; /* a root inherits no RPATH */
     l->root->nodelete |= (r->mode & RTLD_NODELETE) != 0;
   }
-  const struct ldx_object *last = ldx_debug_load(r->ns);
+  ldx_debug_load(r->ns);
   bool ok = ldx_run_load(l, ldx_discover_root);
-  ldx_debug_loaded(r->ns, last, ok);
+  ldx_debug_loaded(r->ns, l->behind, ok);
   if (ok && ldx_audited() && !l->audit_told)
     ldx_audit_consistent(l);
   return ok ? l->root : NULL;
@@ -82,6 +94,7 @@ static struct ldx_object *run(struct ldx_load *l, const struct request *r, bool 
 
 static struct ldx_object *find_or_load(const struct request *r, struct ldx_diag *d, bool *fresh) {
   struct ldx_load l = {.ns = r->ns, .diag = d, .mode = r->mode, .explicit_ns = r->id != CALLERS_OWN};
+  l.folder = r->folder;
   l.lazy = (r->mode & RTLD_LAZY) && !ldx_self.options.bind_now; /* both: LAZY wins, as in the system loader */
   if (ldx_self.told_load && !ldx_may_change(r->ns, d))
     return NULL;
@@ -95,6 +108,8 @@ static bool valid_mode(int mode, const char *name, struct ldx_diag *d) {
   const int sharing = LDX_RTLD_SHARED | LDX_RTLD_ISOLATE;
   if ((mode & ~(KNOWN_MODES | GUEST_MODES)) || (mode & sharing) == sharing)
     return ldx_fail(d, LDX_DIAG_LOAD, 0, "", "invalid mode parameter");
+  if ((mode & LDX_RTLD_RELOADABLE) && !(name && *name))
+    return ldx_fail(d, LDX_DIAG_LOAD, EINVAL, "", "invalid mode for dlopen()");
   return (mode & (RTLD_LAZY | RTLD_NOW)) ||
          ldx_fail(d, LDX_DIAG_LOAD, EINVAL, name ? name : "", "invalid mode for dlopen()");
 }
@@ -116,7 +131,7 @@ static void count_open(struct ldx_object *o, int mode, bool fresh) {
 }
 
 /* An object becomes global when its constructors have run. */
-static bool make_global(struct ldx_object *o, struct ldx_diag *d) {
+bool ldx_make_global(struct ldx_object *o, struct ldx_diag *d) {
   struct ldx_load l = {.ns = o->ns, .diag = d, .root = o};
   struct ldx_diag ignored = {.heap = &ldx_self.heap};
   ldx_rlock_enter(&ldx_self.lock);
@@ -157,6 +172,8 @@ static struct ldx_object *open_locked(struct request *r, struct ldx_diag *d, boo
   struct ldx_object *o = find_or_load(r, d, fresh);
   if (o)
     count_open(o, r->mode, *fresh);
+  if (o && (r->mode & LDX_RTLD_RELOADABLE))
+    ldx_settle_copy(ldx_real(o)->copy);
   ldx_namespace_drop_empty(r->ns);
   ldx_close_flush(&ldx_self.closing);
   ldx_search_settle(&ldx_self.search);
@@ -172,7 +189,7 @@ static struct ldx_object *open_named(struct request *r, struct ldx_diag *d) {
   if (!o)
     return NULL;
   ldx_run_constructors(o, fresh);
-  if ((r->mode & RTLD_GLOBAL) && !make_global(o, d))
+  if ((r->mode & RTLD_GLOBAL) && !ldx_make_global(o, d))
     return NULL;
   if (fresh)
     trace_opened(o);
@@ -200,6 +217,8 @@ struct ldx_object *ldx_open_in_program(const char *name, struct ldx_diag *d) {
 static struct ldx_object *open_and_tell(struct request *r, const void *caller, struct ldx_diag *d) {
   if (ldx_wants(LDX_EV_DLOPEN))
     ldx_tell_dlopen(r->name, r->mode, caller, r->caller);
+  if (r->mode & LDX_RTLD_RELOADABLE)
+    ldx_watch_copies();
   struct ldx_object *o = open_named(r, d);
   if (ldx_wants(LDX_EV_DLOPENED))
     ldx_tell_dlopened(r->name, r->mode, r->caller, o, d);
@@ -216,9 +235,14 @@ static struct ldx_object *open_first(struct ldx_namespace *ns) {
 }
 
 struct ldx_object *ldx_open(const char *name, int mode, const void *caller, struct ldx_diag *d) {
+  return ldx_open_with_copy(name, mode, NULL, caller, d);
+}
+
+struct ldx_object *ldx_open_with_copy(const char *name, int mode, const char *folder, const void *caller,
+                                      struct ldx_diag *d) {
   if (!valid_mode(mode, name, d))
     return NULL;
-  struct request r = {.name = name, .mode = mode, .caller = caller_object(caller), .id = CALLERS_OWN};
+  struct request r = {.name = name, .mode = mode, .caller = ldx_caller(caller), .id = CALLERS_OWN, .folder = folder};
   r.ns = r.caller && r.caller->ns ? r.caller->ns : &ldx_self.base;
   return name && *name ? open_and_tell(&r, caller, d) : open_first(r.ns);
 }
@@ -230,7 +254,7 @@ static struct ldx_object *open_in(long id, const char *name, int mode, const voi
     return ldx_open(name, mode, caller, d);
   if (!valid_mode(mode, name, d))
     return NULL;
-  struct request r = {.name = name, .mode = mode, .caller = caller_object(caller), .id = id};
+  struct request r = {.name = name, .mode = mode, .caller = ldx_caller(caller), .id = id};
   if (name && *name)
     return open_and_tell(&r, caller, d);
   if (id == LM_ID_BASE)
@@ -463,6 +487,23 @@ uintptr_t ldx_lazy_value(struct ldx_object *o, const Elf64_Rela *rel, struct ldx
   return value;
 }
 
+static uintptr_t *slot_of(const struct ldx_object *o, const Elf64_Rela *rel) {
+  return (uintptr_t *)(o->map.l_addr + rel->r_offset);
+}
+
+/* The definition may have changed since it was found: it is looked for once more where no change can come in between.
+ * Without memory to note the slot it stays as it is, and the next call comes here again. */
+static __attribute__((noinline)) uintptr_t bind_to_made(struct ldx_object *o, const Elf64_Rela *rel) {
+  struct ldx_binding b;
+  ldx_rlock_enter(&ldx_self.lock);
+  uintptr_t value = ldx_lazy_value(o, rel, &b);
+  bool noted = !b.sym || !b.object->made || ldx_jit_note(o, rel, &b, value);
+  if (noted && !ldx_self.options.bind_not)
+    __atomic_store_n(slot_of(o, rel), value, __ATOMIC_RELEASE);
+  ldx_rlock_leave(&ldx_self.lock);
+  return value;
+}
+
 /* The lazy-binding stub comes here. */
 uintptr_t ldx_bind_lazy(struct ldx_object *o, uint64_t index) {
   const struct elf_relas *t = &o->dyn.jmprel;
@@ -474,7 +515,9 @@ uintptr_t ldx_bind_lazy(struct ldx_object *o, uint64_t index) {
   uintptr_t value = ldx_lazy_value(o, rel, &b);
   if (ldx_audited())
     value = ldx_audit_bound_lazily(o, &b, value);
-  uintptr_t *slot = (uintptr_t *)(o->map.l_addr + rel->r_offset);
+  else if (ldx_self.jits && b.sym && b.object->made)
+    value = bind_to_made(o, rel);
+  uintptr_t *slot = slot_of(o, rel);
   if (!ldx_self.options.bind_not && __atomic_exchange_n(slot, value, __ATOMIC_ACQ_REL) == value)
     ; /* another thread was at it */
   else if (ldx_wants(LDX_EV_BIND) || ldx_wants(LDX_EV_IFUNC))

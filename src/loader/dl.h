@@ -7,6 +7,15 @@
 /* dlopen without the channel for errors: NULL with or without (RTLD_NOLOAD) a failed diag. */
 struct ldx_object *ldx_open(const char *name, int mode, const void *caller, struct ldx_diag *d);
 
+/* The object whose code made a call; the program when it is no object's. */
+struct ldx_object *ldx_caller(const void *caller);
+/* An open object's symbols are everybody's; when that fails it is closed. */
+bool ldx_make_global(struct ldx_object *o, struct ldx_diag *d);
+
+/* The same, with the folder of a reloadable object's copy. */
+struct ldx_object *ldx_open_with_copy(const char *name, int mode, const char *folder, const void *caller,
+                                      struct ldx_diag *d);
+
 void *ldx_dlopen(const char *name, int mode);
 void *ldx_dlmopen(long lmid, const char *name, int mode);
 int ldx_dlclose(void *handle);

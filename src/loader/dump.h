@@ -5,7 +5,7 @@
  *     "namespaces": [ { "ns", "objects", "isolated", "of_tool" } ],
  *     "objects": [ { "id", "ns", "name", "path", "soname", "reason", "base", "low", "high", "opens", "tls_module",
  *                    "requested_by", "real", "build_id", "flags": [ "program", "loader", "vdso", "proxy", "global",
- *                    "nodelete", "ready", "tool", "from_memory" ] } ],
+ *                    "nodelete", "ready", "tool", "from_memory", "runtime" ] } ],
  *     "threads": [ { "id", "tid", "stack_low", "stack_high", "tcb" } ],
  *     "tls": [ { "module", "object", "thread", "block", "bytes", "align", "is_static" } ],
  *     "tools": [ { "name", "version", "path", "why_here", "ns", "state": "ready" | "disabled", "events": [ NAME ],

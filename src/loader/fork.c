@@ -5,7 +5,8 @@
 
 #include "base/sys.h"
 #include "loader/control.h"
-#include "loader/load.h"
+#include "loader/jit_object.h"
+#include "loader/reload.h"
 #include "loader/tell_process.h"
 
 /* Whoever is not this thread is not there any more. */
@@ -51,6 +52,7 @@ static void relink_threads(void) {
 
 /* A walk or a load that will not go on. What was being taken out stays out of sight. */
 static void repair_objects(struct ldx_namespace *ns) {
+  ldx_debug_forked(ns);
   ns->names = (struct ldx_names){0}; /* made anew when it is asked */
   for (struct ldx_object *o = ns->first; o; o = o->map.l_next)
     o->visit = 0;
@@ -130,9 +132,7 @@ static bool has_threads(void) { return ldx_self.lock.process; }
 /* They come and go under the writer lock. */
 static bool has_providers(void) { return ldx_self.io.top || ldx_self.io.files; }
 
-static void before_fork(void) {
-  if (!has_threads())
-    return;
+static void hold_all(void) {
   ldx_rlock_enter(&ldx_self.lock);
   for (struct ldx_namespace *ns = &ldx_self.base; ns; ns = ns->next)
     ldx_rlock_enter(&ns->unique->lock);
@@ -140,6 +140,15 @@ static void before_fork(void) {
   if (has_providers())
     ldx_rlock_enter(&ldx_self.io.lock);
   ldx_self.heap_held = ldx_heap_hold(&ldx_self.heap);
+}
+
+static void before_fork(void) {
+  if (has_threads())
+    hold_all();
+  if (ldx_self.jits)
+    ldx_jit_before_fork();
+  if (ldx_self.copies)
+    ldx_copies_before_fork();
 }
 
 static void release(void) {
@@ -154,6 +163,10 @@ static void release(void) {
 }
 
 static void after_fork(void) {
+  if (ldx_self.jits)
+    ldx_jit_after_fork(false);
+  if (ldx_self.copies)
+    ldx_copies_after_fork(false);
   if (has_threads())
     release();
   ldx_tell_fork();
@@ -178,6 +191,10 @@ static void settle_child(void) {
 static void after_fork_in_child(void) {
   if (has_threads())
     settle_child();
+  if (ldx_self.jits)
+    ldx_jit_after_fork(true);
+  if (ldx_self.copies)
+    ldx_copies_after_fork(true);
   ldx_control_after_fork();
   ldx_tell_child();
 }

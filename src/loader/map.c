@@ -7,7 +7,8 @@
 #include "base/sys.h"
 #include "base/valgrind.h"
 #include "elf/notes.h"
-#include "loader/load.h"
+#include "loader/jit_object.h"
+#include "loader/reload.h"
 #include "loader/stack.h"
 
 static int protection(uint32_t flags) {
@@ -28,8 +29,14 @@ struct mapping {
   struct ldx_diag *diag;
   bool fixed;    /* ET_EXEC */
   bool one_each; /* every segment by an mmap of its own */
+  bool shared;   /* what is written into it is written into the file */
   uintptr_t hint;
 };
+
+/* Never what cannot be written: a debugger could set no breakpoint there. */
+static int privacy(const struct mapping *m, const struct elf_segment *s) {
+  return m->shared && (s->flags & PF_W) ? MAP_SHARED : MAP_PRIVATE;
+}
 
 /* One mapping of the whole extent from the first segment's offset: address space for all, contents of the
  * first, and of every other segment that lies equally in file and memory. */
@@ -37,7 +44,7 @@ static long map_extent(struct mapping *m) {
   struct elf_image *im = m->im;
   uint64_t size = im->end - im->start, pad = im->max_align > LDX_PAGE && !m->fixed ? im->max_align : 0;
   const struct elf_segment *s = im->segments;
-  int flags = MAP_PRIVATE | (m->fixed ? MAP_FIXED_NOREPLACE : 0);
+  int flags = privacy(m, s) | (m->fixed ? MAP_FIXED_NOREPLACE : 0);
   void *where = (void *)(m->fixed ? im->start : m->hint);
   int64_t offset = (int64_t)ldx_align_down(s->offset, LDX_PAGE);
   if (!pad)
@@ -54,7 +61,7 @@ static long map_extent(struct mapping *m) {
   uintptr_t tail = base + size, end = (uintptr_t)r + size + pad;
   if (end > tail)
     sys_munmap((void *)tail, end - tail);
-  return io_mmap(&ldx_self.io, (void *)base, size, protection(s->flags), MAP_PRIVATE | MAP_FIXED, m->fd, offset);
+  return io_mmap(&ldx_self.io, (void *)base, size, protection(s->flags), privacy(m, s) | MAP_FIXED, m->fd, offset);
 }
 
 static bool map_bss(struct mapping *m, const struct elf_segment *s) {
@@ -108,7 +115,7 @@ static bool map_segment(struct mapping *m, uint32_t i) {
   } else {
     /* a small data segment is relocated all over: one call instead of a fault a page */
     int populate = (s->flags & PF_W) && end - start <= POPULATE_PAGES * LDX_PAGE ? MAP_POPULATE : 0;
-    r = io_mmap(&ldx_self.io, where, end - start, protection(s->flags), MAP_PRIVATE | MAP_FIXED | populate, m->fd,
+    r = io_mmap(&ldx_self.io, where, end - start, protection(s->flags), privacy(m, s) | MAP_FIXED | populate, m->fd,
                 (int64_t)ldx_align_down(s->offset, LDX_PAGE));
   }
   if (ldx_sys_failed(r))
@@ -165,6 +172,12 @@ static bool check_type(const Elf64_Ehdr *eh, enum ldx_object_kind kind, const ch
   if (kind == LDX_PROGRAM || eh->e_type == ET_DYN)
     return true;
   return ldx_fail(d, LDX_DIAG_LOAD, 0, path, "cannot dynamically load executable");
+}
+
+const Elf64_Phdr *ldx_read_phdrs(struct ldx_library_file *f, enum ldx_object_kind kind, const char *name,
+                                 uint64_t size, void **own, struct ldx_diag *d) {
+  const Elf64_Phdr *phdrs = file_phdrs(f, name, size, own, d);
+  return phdrs && check_type((const Elf64_Ehdr *)f->head, kind, name, d) ? phdrs : NULL;
 }
 
 /* The program headers as they lie in the image, or a copy of them. */
@@ -228,7 +241,7 @@ static bool map_phdrs(struct ldx_object *o, struct ldx_library_file *f, const ch
   const Elf64_Ehdr *eh = (const Elf64_Ehdr *)f->head;
   if (!read_layout(o, name, phdrs, eh->e_phnum, size, d))
     return false;
-  struct mapping m = {&o->image, name, f->fd, d, eh->e_type == ET_EXEC, ldx_on_valgrind(), 0};
+  struct mapping m = {&o->image, name, f->fd, d, eh->e_type == ET_EXEC, ldx_on_valgrind() || o->copy, o->copy, 0};
   if (o->kind == LDX_PROGRAM && !m.fixed && o->image.interp)
     m.hint = program_hint(&o->image);
   if (!map_image(&m))
@@ -256,8 +269,8 @@ static void keep_for_debuggers(struct ldx_object *o, int fd, uint64_t size) {
     o->jit = ldx_jit_prepare(&ldx_self.heap, copy, done, o->image.bias);
 }
 
-struct ldx_object *ldx_map_file(struct ldx_load *l, struct ldx_library_file *f, const struct stat *st,
-                                const char *name, enum ldx_object_kind kind) {
+static struct ldx_object *map_file(struct ldx_load *l, struct ldx_library_file *f, const struct stat *st,
+                                   const char *name, enum ldx_object_kind kind, struct ldx_image_copy *copy) {
   struct ldx_object *o = ldx_new_object(kind, f->path);
   if (!o) {
     ldx_fail(l->diag, LDX_DIAG_LOAD, ENOMEM, name, "cannot create shared object descriptor");
@@ -266,19 +279,30 @@ struct ldx_object *ldx_map_file(struct ldx_load *l, struct ldx_library_file *f, 
   o->dev = st->st_dev;
   o->ino = st->st_ino;
   o->from_memory = kind == LDX_LIBRARY && f->from_memory;
+  o->copy = copy;
   void *own = NULL;
   uint64_t size = S_ISREG(st->st_mode) ? (uint64_t)st->st_size : INT64_MAX; /* what is no file refuses to be mapped */
-  const Elf64_Phdr *phdrs = file_phdrs(f, name, size, &own, l->diag);
-  bool ok = phdrs && check_type((const Elf64_Ehdr *)f->head, kind, name, l->diag) &&
-            map_phdrs(o, f, name, phdrs, size, l->diag) && ldx_read_object(o, l->diag);
+  const Elf64_Phdr *phdrs = ldx_read_phdrs(f, kind, name, size, &own, l->diag);
+  bool ok = phdrs && map_phdrs(o, f, name, phdrs, size, l->diag) && ldx_read_object(o, l->diag);
   ldx_delete(own);
   if (ok && o->from_memory)
     keep_for_debuggers(o, f->fd, size);
   if (ok)
     return o;
+  o->copy = NULL;
   ldx_unmap_object(o);
   ldx_object_free(&ldx_self.heap, o);
   return NULL;
+}
+
+struct ldx_object *ldx_map_file(struct ldx_load *l, struct ldx_library_file *f, const struct stat *st,
+                                const char *name, enum ldx_object_kind kind) {
+  return map_file(l, f, st, name, kind, NULL);
+}
+
+struct ldx_object *ldx_map_shared(struct ldx_load *l, struct ldx_library_file *f, const struct stat *st,
+                                  const char *name, struct ldx_image_copy *copy) {
+  return map_file(l, f, st, name, LDX_LIBRARY, copy);
 }
 
 bool ldx_adopt_image(struct ldx_object *o, const Elf64_Phdr *phdrs, uint32_t phnum, struct ldx_diag *d) {
@@ -358,6 +382,13 @@ void ldx_unmap_object(struct ldx_object *o) {
   if (o->jit)
     ldx_jit_drop(&ldx_self.jit, &ldx_self.heap, o->jit);
   o->jit = NULL;
+  if (ldx_self.jits)
+    ldx_jit_forget_referrer(o);
+  if (o->made)
+    ldx_jit_end(o);
+  if (o->copy)
+    ldx_drop_copy(o->copy);
+  o->copy = NULL;
   if (o->mapped_here)
     io_munmap(&ldx_self.io, (void *)o->map_start, o->map_end - o->map_start);
   o->mapped_here = false;

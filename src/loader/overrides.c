@@ -1,5 +1,6 @@
 /* Functions of the guest's loader and libc that are ldx's own here: bound in their place, wherever a lookup ends
  * at the guest's definition. A definition that interposes them (LD_PRELOAD) stays in front as always. */
+#include <ldx/jit.h>
 #include <string.h>
 
 #include "loader/audit.h"
@@ -9,6 +10,7 @@
 #include "loader/io.h"
 #include "loader/load.h"
 #include "loader/musl.h"
+#include "loader/reload.h"
 #include "loader/state.h"
 #include "loader/steer.h"
 #include "loader/tell_process.h"
@@ -58,6 +60,7 @@ enum { ERROR_FUNCTIONS = 7 }; /* at the end of the table; not for a libc that ra
 #define OWN(X)                                                                                                       \
   X("dl_iterate_ns_phdr", ldx_dl_iterate_ns_phdr)                                                                    \
   X("ldx_debugger", ldx_debugger)                                                                                    \
+  X("ldx_dlopen_in", ldx_dlopen_in)                                                                                  \
   X("ldx_each_namespace", ldx_each_namespace)                                                                        \
   X("ldx_each_object", ldx_each_object)                                                                              \
   X("ldx_each_thread", ldx_each_thread)                                                                              \
@@ -68,6 +71,22 @@ enum { ERROR_FUNCTIONS = 7 }; /* at the end of the table; not for a libc that ra
   X("ldx_find_object_by_id", ldx_find_object_by_id)                                                                  \
   X("ldx_history", ldx_history)                                                                                      \
   X("ldx_history_lost", ldx_history_lost)                                                                            \
+  X("ldx_jit_alloc", ldx_jit_alloc)                                                                                  \
+  X("ldx_jit_bind", ldx_jit_bind)                                                                                    \
+  X("ldx_jit_debug", ldx_jit_debug)                                                                                  \
+  X("ldx_jit_delete", ldx_jit_delete)                                                                                \
+  X("ldx_jit_discard", ldx_jit_discard)                                                                              \
+  X("ldx_jit_frame", ldx_jit_frame)                                                                                  \
+  X("ldx_jit_frames", ldx_jit_frames)                                                                                \
+  X("ldx_jit_free", ldx_jit_free)                                                                                    \
+  X("ldx_jit_lines", ldx_jit_lines)                                                                                  \
+  X("ldx_jit_new", ldx_jit_new)                                                                                      \
+  X("ldx_jit_publish", ldx_jit_publish)                                                                              \
+  X("ldx_jit_unbind", ldx_jit_unbind)                                                                                \
+  X("ldx_jit_writable", ldx_jit_writable)                                                                            \
+  X("ldx_reload", ldx_reload)                                                                                        \
+  X("ldx_reload_alias", ldx_reload_alias)                                                                            \
+  X("ldx_reload_path", ldx_reload_path)                                                                              \
   X("ldx_search_lists", ldx_search_lists)                                                                            \
   X("ldx_search_try", ldx_search_try)                                                                                \
   X("ldx_steer", ldx_steer)                                                                                          \
@@ -97,7 +116,7 @@ uintptr_t ldx_own_function(const char *name) {
 
 static bool is_guest_library(const struct ldx_object *o) {
   static const char sonames[][24] = {"libc.so.6", "ld-linux-x86-64.so.2", "libdl.so.2", "libpthread.so.0"};
-  for (size_t i = 0; o->soname && i < LDX_COUNT(sonames); i++)
+  for (size_t i = 0; o->soname && !o->made && i < LDX_COUNT(sonames); i++)
     if (!strcmp(o->soname, sonames[i]))
       return true;
   return false;
@@ -112,7 +131,8 @@ static uintptr_t loader_function(const char *name, size_t len) {
   size_t count = LDX_COUNT(names) - (ldx_self.glibc.signal_exception ? ERROR_FUNCTIONS : 0);
   for (size_t i = 0; i < count; i++)
     if (lengths[i] == len && !memcmp(names[i], name, len))
-      return (uintptr_t)functions[i];
+      return functions[i] == &ldx_self.r_debug ? (uintptr_t)ldx_debug_inside(&ldx_self.r_debug)
+                                               : (uintptr_t)functions[i];
   return 0;
 }
 

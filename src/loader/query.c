@@ -6,6 +6,7 @@
 
 #include "loader/dl.h"
 #include "loader/error.h"
+#include "loader/jit_unwind.h"
 #include "loader/namespaces.h"
 #include "loader/threads.h"
 
@@ -29,6 +30,8 @@ static bool covers(const struct ldx_object *o, const Elf64_Sym *s, uintptr_t add
 
 static const Elf64_Sym *nearest_symbol(const struct ldx_object *o, const struct elf_symtab *t, uintptr_t addr) {
   const Elf64_Sym *best = NULL;
+  if (o->made)
+    return ldx_jit_address_find(o->made, addr);
   uint32_t count = elf_symbol_count(t);
   for (uint32_t i = t->bloom ? t->symbias : 1; i < count; i++) {
     const Elf64_Sym *s = &t->sym[i];
@@ -162,6 +165,8 @@ int ldx_find_object(void *pc, void *result) {
     out->map_end = (void *)e->end;
     out->map = e->object;
     out->eh_frame = (void *)e->eh_frame;
+    if (!e->eh_frame && e->object->made)
+      out->eh_frame = (void *)ldx_jit_unwind_table(e->object->made, (uintptr_t)pc);
   }
   ldx_reader_leave(reader);
   return e ? 0 : -1;

@@ -8,6 +8,7 @@
 #include "base/print.h"
 #include "base/sys.h"
 #include "loader/audit.h"
+#include "loader/jit_object.h"
 #include "loader/steer_bind.h"
 #include "loader/tell_library.h"
 
@@ -19,6 +20,7 @@ struct relocator {
   uint64_t window, window_size;
   bool textrel;
   bool told;  /* somebody hears of bindings */
+  bool noted; /* bindings to objects made at run time are */
   bool asked; /* tools have a say in them, or auditors */
   uint64_t last_index;
   uint32_t last_flags;
@@ -347,8 +349,17 @@ static inline void look_ahead(const struct elf_symtab *s, const struct elf_relas
     ldx_prefetch(s->str + next->st_name);
 }
 
+/* What an indirect function's resolver chooses is noted when it has. */
+static bool note(const struct relocator *r, const Elf64_Rela *rel) {
+  const struct ldx_binding *b = &r->last;
+  if (!ldx_refers_to_symbol(ELF64_R_TYPE(rel->r_info)) || !b->sym || !b->object->made || is_ifunc(b))
+    return true;
+  return ldx_jit_note(r->object, rel, b, ldx_binding_address(b)) ||
+         ldx_fail(r->load->diag, LDX_DIAG_LOAD, ENOMEM, ldx_display_name(r->object), "cannot allocate memory");
+}
+
 static bool apply_and_tell(struct relocator *r, const Elf64_Rela *rel) {
-  if (!apply(r, rel))
+  if (!apply(r, rel) || (r->noted && !note(r, rel)))
     return false;
   if (r->told)
     ldx_tell_bound(r->object, rel, &r->last);
@@ -364,7 +375,7 @@ static bool apply_all_and_tell(struct relocator *r, const struct elf_relas *t, u
 
 static bool apply_all(struct relocator *r, const struct elf_relas *t, uint64_t from) {
   const struct elf_symtab *s = &r->object->dyn.sym;
-  if (r->told)
+  if (r->told || r->noted)
     return apply_all_and_tell(r, t, from);
   for (uint64_t i = from; i < t->count; i++) {
     look_ahead(s, t, i);
@@ -425,9 +436,11 @@ static bool unlock_text(struct relocator *r, bool unlock) {
 void ldx_adjust_dynamic(struct ldx_object *o) {
   static const uint8_t tags[] = {DT_PLTGOT, DT_HASH,   DT_STRTAB,     DT_SYMTAB,      DT_RELA,
                                  DT_REL,    DT_JMPREL, ELF_DT_VERSYM, ELF_DT_GNU_HASH};
-  o->ld_readonly = ldx_self.musl.active || !o->image.dynamic || !(o->image.dynamic->p_flags & PF_W) ||
+  if (o->ld_adjusted)
+    return;
+  o->ld_readonly = ldx_self.musl.active || o->copy || !o->image.dynamic || !(o->image.dynamic->p_flags & PF_W) ||
                    !elf_at_memory(&o->image, o->image.dynamic->p_vaddr, 16, PF_W);
-  if (o->ld_readonly || o->ld_adjusted)
+  if (o->ld_readonly)
     return;
   o->ld_adjusted = true;
   for (size_t i = 0; i < LDX_COUNT(tags); i++)
@@ -454,6 +467,7 @@ bool ldx_relocate_object(struct ldx_load *l, struct ldx_object *o) {
   struct relocator r = {
       .load = l, .object = o, .bias = o->map.l_addr, .textrel = o->dyn.textrel, .last_index = UINT64_MAX};
   r.told = ldx_wants(LDX_EV_BIND);
+  r.noted = ldx_self.jits;
   r.asked = ldx_steers_binds() || ldx_audited();
   bool ok = !o->dyn.textrel || unlock_text(&r, true);
   ok = ok && do_tables(&r);

@@ -41,6 +41,7 @@ static uint32_t flags_of(const struct ldx_object *o) {
       {is_ready(o->real ? o->real : o), LDX_OBJECT_READY},
       {o->of_tool || (o->ns && o->ns->of_tool), LDX_OBJECT_TOOL},
       {o->from_memory, LDX_OBJECT_FROM_MEMORY},
+      {(o->real ? o->real : o)->made, LDX_OBJECT_RUNTIME},
   };
   uint32_t flags = 0;
   for (size_t i = 0; i < LDX_COUNT(facts); i++)

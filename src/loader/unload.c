@@ -4,6 +4,7 @@
 
 #include "loader/audit.h"
 #include "loader/error.h"
+#include "loader/jit_object.h"
 #include "loader/namespaces.h"
 #include "loader/tell_library.h"
 #include "loader/tell_thread.h"
@@ -118,6 +119,8 @@ static void drop(struct ldx_namespace *ns, struct ldx_object *o, bool unlisted) 
     ldx_tls_drop_module(&ldx_self.tls, o);
     ldx_unique_forget(ns->unique, o);
   }
+  if (o->made)
+    ldx_jit_gone(o);
   if (o == ns->program) { /* the global scope outlives its first owner */
     ns->program = NULL;
     o->searchlist.list = NULL;
@@ -165,7 +168,7 @@ static void remove_objects(struct ldx_namespace *ns, struct ldx_object_list *dea
   }
   if (tls)
     ldx_tls_publish(&ldx_self.tls);
-  ns->debug->r_map = ns->first_real;
+  ldx_debug_set_list(ns);
   glibc_set_tls(&ldx_self.glibc, &ldx_self.tls);
   glibc_sync_namespace(&ldx_self.glibc, ns);
   ldx_debug_unloaded(ns);

@@ -66,7 +66,7 @@ static inline __attribute__((always_inline)) const Elf64_Sym *find_in(struct def
     if (v == MAYBE && maybes++ == 0)
       only = s;
   }
-  return maybes == 1 ? only : NULL;
+  return maybes == 1 || t->live ? only : NULL; /* chains of a live table begin with the default version */
 }
 
 static struct definitions read_definitions(const struct ldx_object *o) {

@@ -1,0 +1,370 @@
+/* The symbol table of an object made at run time, which is searched without a lock while it changes.
+ *
+ * An entry is written before it can be found, and never changed while it can: what is bound anew gets another entry,
+ * which takes the place of the old one in the hash chain by one store. The old one, and the name of a symbol that is
+ * gone, are used again when nobody can be reading them. */
+#include <errno.h>
+#include <string.h>
+#include <sys/mman.h>
+
+#include "base/sys.h"
+#include "elf/version.h"
+#include "loader/jit_core.h"
+
+/* Sizes of hash tables: names that end in numbers spread badly over powers of two. */
+static const uint32_t primes[] = {61,    127,    251,    509,    1021,    2039,    4093,    8191,    16381,   32749,
+                                  65521, 131071, 262139, 524287, 1048573, 2097143, 4194301, 8388593, 16777213};
+
+/* --- the hash table -------------------------------------------------------------------------------------- */
+
+/* Number of buckets, of symbols, buckets, chains: as many of these as there are buckets. */
+static size_t table_size(uint32_t buckets) { return (2 + 2 * (size_t)buckets) * sizeof(uint32_t); }
+
+static uint32_t *writable(const struct ldx_jit_object *j, const uint32_t *at) {
+  return ldx_jit_alias(j, (uintptr_t)at);
+}
+
+static uint32_t *bucket_of(const struct ldx_jit_object *j, const uint32_t *table, uint32_t hash) {
+  return writable(j, table + 2 + hash % table[0]);
+}
+
+static uint32_t *chain_of(const struct ldx_jit_object *j, const uint32_t *table, uint32_t slot) {
+  return writable(j, table + 2 + table[0] + slot);
+}
+
+/* An empty table behind the others; NULL: no room. */
+static const uint32_t *new_table(struct ldx_jit_object *j, uint32_t slots) {
+  struct ldx_jit_region *r = &j->regions[LDX_REGION_HASH];
+  size_t i = 0;
+  while (i < LDX_COUNT(primes) && primes[i] < slots)
+    i++;
+  if (i == LDX_COUNT(primes) || table_size(primes[i]) > r->size - r->used)
+    return NULL;
+  const uint32_t *table = (const uint32_t *)(r->at + r->used);
+  r->used += table_size(primes[i]);
+  writable(j, table)[0] = primes[i];
+  return table;
+}
+
+/* Shows it to programs, and to those who read the dynamic section. */
+static void set_dynamic(struct ldx_jit_object *j, int64_t tag, uint64_t value, bool is_address) {
+  Elf64_Dyn *file = ldx_jit_alias(j, j->low + LDX_PAGE), *memory = ldx_jit_dynamic_alias(j);
+  for (size_t i = 0; file[i].d_tag != DT_NULL; i++)
+    if (file[i].d_tag == tag) {
+      __atomic_store_n(&file[i].d_un.d_val, is_address ? value - j->low : value, __ATOMIC_RELEASE);
+      __atomic_store_n(&memory[i].d_un.d_val, value, __ATOMIC_RELEASE);
+    }
+}
+
+static void add_dynamic(struct ldx_jit_object *j, int64_t tag, uint64_t value, bool is_address) {
+  Elf64_Dyn *file = ldx_jit_alias(j, j->low + LDX_PAGE), *memory = ldx_jit_dynamic_alias(j);
+  size_t i = 0;
+  while (file[i].d_tag != DT_NULL)
+    i++;
+  file[i].d_un.d_val = is_address ? value - j->low : value;
+  memory[i].d_un.d_val = value;
+  __atomic_store_n(&file[i].d_tag, tag, __ATOMIC_RELEASE);
+  __atomic_store_n(&memory[i].d_tag, tag, __ATOMIC_RELEASE);
+}
+
+void ldx_jit_symbols_count(struct ldx_jit_object *j) {
+  const struct ldx_jit_symbols *s = j->symbols;
+  __atomic_store_n(&writable(j, s->live)[1], s->used, __ATOMIC_RELEASE);
+  set_dynamic(j, DT_STRSZ, j->regions[LDX_REGION_STRINGS].used, false);
+  j->regions[LDX_REGION_SYMBOLS].used = s->used * sizeof(Elf64_Sym);
+  set_dynamic(j, LDX_DT_DLBIND_TEXTBUMP, j->regions[LDX_REGION_CODE].used, false);
+  set_dynamic(j, LDX_DT_DLBIND_RODATABUMP, j->regions[LDX_REGION_RODATA].used, false);
+  set_dynamic(j, LDX_DT_DLBIND_DATABUMP, j->regions[LDX_REGION_DATA].used, false);
+  set_dynamic(j, LDX_DT_DLBIND_DYNSTRBUMP, j->regions[LDX_REGION_STRINGS].used, false);
+  set_dynamic(j, LDX_DT_DLBIND_DYNSYMBUMP, j->regions[LDX_REGION_SYMBOLS].used, false);
+}
+
+/* Everybody who searches from now on does it in a larger table, in which all is that was in the old one. */
+static bool grow(struct ldx_jit_object *j, uint32_t slots) {
+  struct ldx_jit_symbols *s = j->symbols;
+  const uint32_t *table = new_table(j, slots);
+  if (!table)
+    return false;
+  for (uint32_t b = 0; b < s->live[0]; b++)
+    for (uint32_t i = s->live[2 + b]; i; i = s->live[2 + s->live[0] + i]) {
+      uint32_t *link = bucket_of(j, table, s->slots[i].hash);
+      while (*link) /* in the order that they had */
+        link = chain_of(j, table, *link);
+      *link = i;
+    }
+  writable(j, table)[1] = s->used;
+  __atomic_store_n(&s->live, table, __ATOMIC_RELEASE);
+  set_dynamic(j, DT_HASH, (uintptr_t)table, true);
+  return true;
+}
+
+/* --- names ----------------------------------------------------------------------------------------------- */
+
+/* Free places of like size are a list, which stands in them. Names longer than the classes hold are not many. */
+static uint32_t class_of(size_t size) { return (uint32_t)((size + 7) / 8); }
+
+uint32_t ldx_jit_name_new(struct ldx_jit_object *j, const char *name) {
+  struct ldx_jit_region *r = &j->regions[LDX_REGION_STRINGS];
+  size_t n = strlen(name) + 1, room = ldx_align_up(n, 8);
+  uint32_t class = class_of(n), *first = class < LDX_JIT_NAME_CLASSES ? &j->symbols->names[class] : NULL, at;
+  if (first && *first) {
+    at = *first;
+    *first = *(const uint32_t *)ldx_jit_name(j, at);
+  } else if (room > r->size - r->used)
+    return 0;
+  else {
+    at = (uint32_t)r->used;
+    r->used += room;
+  }
+  memcpy(ldx_jit_alias(j, r->at + at), name, n);
+  return at;
+}
+
+void ldx_jit_name_free(struct ldx_jit_object *j, uint32_t name) {
+  const char *text = ldx_jit_name(j, name);
+  uint32_t class = class_of(strlen(text) + 1);
+  if (class >= LDX_JIT_NAME_CLASSES)
+    return;
+  *(uint32_t *)ldx_jit_alias(j, (uintptr_t)text) = j->symbols->names[class];
+  j->symbols->names[class] = name;
+}
+
+/* --- versions -------------------------------------------------------------------------------------------- */
+
+enum { FIRST_VERSION = 2, VERSION_SIZE = sizeof(Elf64_Verdef) + sizeof(Elf64_Verdaux) };
+
+/* The table of definitions stands behind the version words. */
+static uintptr_t definitions(const struct ldx_jit_object *j) {
+  const struct ldx_jit_region *r = &j->regions[LDX_REGION_VERSIONS];
+  return ldx_align_up(r->at + j->symbols->room * sizeof(Elf64_Half), 8);
+}
+
+static uint32_t most_versions(const struct ldx_jit_object *j) {
+  const struct ldx_jit_region *r = &j->regions[LDX_REGION_VERSIONS];
+  return (uint32_t)((r->at + r->size - definitions(j)) / VERSION_SIZE);
+}
+
+static void write_definition(struct ldx_jit_object *j, uint32_t n, uint16_t index, uint16_t flags, const char *name) {
+  char *at = ldx_jit_alias(j, definitions(j) + n * VERSION_SIZE);
+  Elf64_Verdef d = {1, flags, index, 1, elf_sysv_hash(name), sizeof d, 0};
+  Elf64_Verdaux aux = {(Elf64_Word)(name - ldx_jit_name(j, 0)), 0};
+  memcpy(at, &d, sizeof d);
+  memcpy(at + sizeof d, &aux, sizeof aux);
+  if (!n)
+    return;
+  Elf64_Verdef *before = (Elf64_Verdef *)(at - VERSION_SIZE);
+  before->vd_next = VERSION_SIZE;
+}
+
+/* With the first version the object has version words: up to then no symbol had one. */
+static void begin_versions(struct ldx_jit_object *j) {
+  struct elf_symtab *t = &j->object->dyn.sym;
+  uintptr_t words = j->regions[LDX_REGION_VERSIONS].at;
+  Elf64_Half *to = ldx_jit_alias(j, words);
+  for (uint32_t i = 1; i < j->symbols->room; i++) /* also of those that come */
+    to[i] = VER_NDX_GLOBAL;
+  write_definition(j, 0, VER_NDX_GLOBAL, VER_FLG_BASE, j->object->soname);
+  t->nversym = j->symbols->room;
+  __atomic_store_n(&t->versym, (const Elf64_Half *)words, __ATOMIC_RELEASE);
+  add_dynamic(j, DT_VERDEF, definitions(j), true);
+  add_dynamic(j, DT_VERDEFNUM, 1, false);
+  add_dynamic(j, DT_VERSYM, words, true);
+}
+
+/* The array is made for as many as there can be: readers of a smaller one would have to be waited for. */
+static bool add_version(struct ldx_jit_object *j, uint16_t index, const char *name) {
+  struct ldx_object *o = j->object;
+  if (!o->versions)
+    __atomic_store_n(&o->versions, ldx_new((FIRST_VERSION + most_versions(j)) * sizeof *o->versions),
+                     __ATOMIC_RELEASE);
+  if (!o->versions)
+    return false;
+  o->versions[index] = (struct ldx_version){.name = name, .hash = elf_sysv_hash(name)};
+  __atomic_store_n(&o->version_count, index + 1u, __ATOMIC_RELEASE);
+  return true;
+}
+
+uint16_t ldx_jit_version(struct ldx_jit_object *j, const char *name, bool make) {
+  struct ldx_object *o = j->object;
+  uint32_t hash = elf_sysv_hash(name), count = o->version_count < FIRST_VERSION ? FIRST_VERSION : o->version_count;
+  for (uint16_t i = FIRST_VERSION; i < count; i++)
+    if (o->versions[i].hash == hash && !strcmp(o->versions[i].name, name))
+      return i;
+  uint32_t text = make && count <= most_versions(j) ? ldx_jit_name_new(j, name) : 0;
+  if (!text)
+    return 0;
+  if (!add_version(j, (uint16_t)count, ldx_jit_name(j, text))) {
+    ldx_jit_name_free(j, text);
+    return 0;
+  }
+  if (!o->dyn.sym.versym)
+    begin_versions(j);
+  write_definition(j, count - 1, (uint16_t)count, 0, ldx_jit_name(j, text));
+  set_dynamic(j, DT_VERDEFNUM, count, false);
+  set_dynamic(j, DT_STRSZ, j->regions[LDX_REGION_STRINGS].used, false);
+  j->regions[LDX_REGION_VERSIONS].used = definitions(j) + count * VERSION_SIZE - j->regions[LDX_REGION_VERSIONS].at;
+  return (uint16_t)count;
+}
+
+static void set_version(struct ldx_jit_object *j, uint32_t slot, uint16_t word) {
+  Elf64_Half *words = ldx_jit_alias(j, j->regions[LDX_REGION_VERSIONS].at);
+  if (j->object->dyn.sym.versym)
+    __atomic_store_n(&words[slot], word, __ATOMIC_RELEASE);
+}
+
+/* Of the versions of a name the one that was bound last is the default; chains begin with the latest. */
+static void settle_default(struct ldx_jit_object *j, uint32_t name, uint32_t hash, uint32_t but) {
+  const struct ldx_jit_symbols *s = j->symbols;
+  bool first = true;
+  for (uint32_t i = *bucket_of(j, s->live, hash); i; i = *chain_of(j, s->live, i)) {
+    const struct ldx_jit_slot *o = &s->slots[i];
+    if (i == but || !o->version || o->hash != hash ||
+        strcmp(ldx_jit_name(j, ldx_jit_symbol(j, i)->st_name), ldx_jit_name(j, name)))
+      continue;
+    set_version(j, i, first ? o->version : o->version | ELF_VERSYM_HIDDEN);
+    first = false;
+  }
+}
+
+/* --- symbols --------------------------------------------------------------------------------------------- */
+
+int ldx_jit_symbols_new(struct ldx_jit_object *j, uint32_t limit) {
+  struct ldx_jit_symbols *s = j->symbols = ldx_new(sizeof *s);
+  if (!s)
+    return -ENOMEM;
+  s->limit = limit;
+  s->room = (uint32_t)(j->regions[LDX_REGION_SYMBOLS].size / sizeof(Elf64_Sym));
+  s->used = 1;
+  long r = sys_mmap(NULL, s->room * sizeof *s->slots, PROT_READ | PROT_WRITE,
+                    MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+  if (ldx_sys_failed(r))
+    return (int)r;
+  s->slots = (struct ldx_jit_slot *)r;
+  s->live = new_table(j, 1);
+  writable(j, s->live)[1] = 1;
+  return ldx_jit_addresses_new(j) && ldx_jit_stage_new(j) ? 0 : -ENOMEM;
+}
+
+void ldx_jit_symbols_begin(struct ldx_jit_object *j) {
+  struct elf_symtab *t = &j->object->dyn.sym;
+  t->strsz = j->regions[LDX_REGION_STRINGS].size;
+  t->nsym = j->symbols->room;
+  t->live = &j->symbols->live;
+}
+
+void ldx_jit_symbols_free(struct ldx_jit_object *j) {
+  struct ldx_jit_symbols *s = j->symbols;
+  if (!s)
+    return;
+  if (s->stage)
+    ldx_jit_stage_free(j);
+  ldx_jit_refs_free(j);
+  ldx_jit_jumps_free(j);
+  ldx_jit_addresses_free(j);
+  if (s->slots)
+    sys_munmap(s->slots, s->room * sizeof *s->slots);
+  ldx_delete(s->retired);
+  ldx_delete(s);
+  j->symbols = NULL;
+}
+
+uint32_t ldx_jit_symbol_find(const struct ldx_jit_object *j, const char *name, uint32_t hash, uint16_t version) {
+  const struct ldx_jit_symbols *s = j->symbols;
+  uint32_t i = *bucket_of(j, s->live, hash);
+  while (i && (s->slots[i].hash != hash || s->slots[i].version != version ||
+               strcmp(ldx_jit_name(j, ldx_jit_symbol(j, i)->st_name), name)))
+    i = *chain_of(j, s->live, i);
+  return i;
+}
+
+bool ldx_jit_symbols_reserve(struct ldx_jit_object *j, uint32_t more, uint32_t gone) {
+  struct ldx_jit_symbols *s = j->symbols;
+  uint32_t fresh = more > s->free_count ? more - s->free_count : 0;
+  if (fresh > s->room - s->used)
+    return false;
+  while (s->retired_first + s->retired_count + gone > s->retired_room)
+    if (s->retired_first) {
+      memmove(s->retired, s->retired + s->retired_first, s->retired_count * sizeof *s->retired);
+      s->retired_first = 0;
+    } else if (!ldx_heap_grow(&ldx_self.heap, (void **)&s->retired, &s->retired_room, sizeof *s->retired, 64))
+      return false;
+  return s->used + fresh <= s->live[0] || grow(j, s->used + fresh);
+}
+
+uint32_t ldx_jit_slot_new(struct ldx_jit_object *j, const Elf64_Sym *content, uint32_t hash, uint16_t version) {
+  struct ldx_jit_symbols *s = j->symbols;
+  uint32_t i = s->free;
+  if (i) {
+    s->free = s->slots[i].next;
+    s->free_count--;
+  } else
+    i = s->used++;
+  s->slots[i] = (struct ldx_jit_slot){.hash = hash, .version = version};
+  Elf64_Sym *to = ldx_jit_alias(j, (uintptr_t)ldx_jit_symbol(j, i));
+  to->st_value = content->st_value;
+  to->st_size = content->st_size;
+  to->st_info = content->st_info;
+  to->st_other = content->st_other;
+  to->st_shndx = content->st_shndx;
+  __atomic_store_n(&to->st_name, content->st_name, __ATOMIC_RELEASE);
+  set_version(j, i, version ? version : VER_NDX_GLOBAL);
+  return i;
+}
+
+void ldx_jit_slot_show(struct ldx_jit_object *j, uint32_t slot, uint32_t old) {
+  struct ldx_jit_symbols *s = j->symbols;
+  uint32_t *link = bucket_of(j, s->live, s->slots[slot].hash);
+  while (old && *link != old)
+    link = chain_of(j, s->live, *link);
+  *chain_of(j, s->live, slot) = old ? *chain_of(j, s->live, old) : *link;
+  __atomic_store_n(link, slot, __ATOMIC_RELEASE);
+  s->slots[slot].alive = true;
+  s->slots[old].alive = false;
+  s->alive += !old;
+  if (s->slots[slot].version)
+    settle_default(j, ldx_jit_symbol(j, slot)->st_name, s->slots[slot].hash, 0);
+}
+
+void ldx_jit_slot_hide(struct ldx_jit_object *j, uint32_t slot) {
+  struct ldx_jit_symbols *s = j->symbols;
+  if (s->slots[slot].version)
+    settle_default(j, ldx_jit_symbol(j, slot)->st_name, s->slots[slot].hash, slot);
+  uint32_t *link = bucket_of(j, s->live, s->slots[slot].hash);
+  while (*link != slot)
+    link = chain_of(j, s->live, *link);
+  __atomic_store_n(link, *chain_of(j, s->live, slot), __ATOMIC_RELEASE);
+  s->slots[slot].alive = false;
+  s->alive--;
+}
+
+void ldx_jit_slot_retire(struct ldx_jit_object *j, uint32_t slot, bool named) {
+  struct ldx_jit_symbols *s = j->symbols;
+  s->retired[s->retired_first + s->retired_count++] =
+      (struct ldx_jit_retired){.epoch = UINT64_MAX, .slot = slot, .named = named};
+}
+
+static void free_slot(struct ldx_jit_object *j, const struct ldx_jit_retired *r) {
+  struct ldx_jit_symbols *s = j->symbols;
+  Elf64_Sym *at = ldx_jit_alias(j, (uintptr_t)ldx_jit_symbol(j, r->slot));
+  if (r->named)
+    ldx_jit_name_free(j, at->st_name);
+  memset(at, 0, sizeof *at);
+  s->slots[r->slot] = (struct ldx_jit_slot){.next = s->free};
+  s->free = r->slot;
+  s->free_count++;
+}
+
+void ldx_jit_symbols_settle(struct ldx_jit_object *j) {
+  struct ldx_jit_symbols *s = j->symbols;
+  if (!s->retired_count)
+    return;
+  struct ldx_jit_retired *first = s->retired + s->retired_first, *end = first + s->retired_count;
+  uint64_t epoch = 0, oldest;
+  for (struct ldx_jit_retired *r = end; r > first && r[-1].epoch == UINT64_MAX; r--)
+    r[-1].epoch = epoch = epoch ? epoch : ldx_epoch_end();
+  oldest = ldx_epoch_oldest();
+  for (; first < end && first->epoch <= oldest; first++)
+    free_slot(j, first);
+  s->retired_count = (size_t)(end - first);
+  s->retired_first = s->retired_count ? (size_t)(first - s->retired) : 0;
+}
