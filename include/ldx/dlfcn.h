@@ -1,4 +1,4 @@
-/* What ldx adds to <dlfcn.h>: sharing between namespaces.
+/* What ldx adds to <dlfcn.h>: sharing between namespaces, and objects whose memory is a file (RTLD_RELOADABLE).
  *
  * A namespace made by dlmopen(LM_ID_NEWLM, ...) has its own copy of every library but those of the libc (libc.so.6,
  * ld-linux, libpthread, libdl, librt, ...): one malloc, one errno, one set of threads for the whole process. Any
@@ -32,6 +32,14 @@
 #endif
 #ifndef RTLD_ISOLATE
 #define RTLD_ISOLATE 0x00040
+#endif
+
+/* The object that is named (not what it needs) is mapped from a copy of its file that is this process's own, so that
+ * what the program writes into its data stands in that file, and its symbols can be changed while it is in use:
+ * <ldx/reload.h>. All of its references are bound at once. An object that is loaded already cannot become one:
+ * EEXIST. Other loaders refuse the flag in dlopen (EINVAL). No system's <dlfcn.h> uses the bit. */
+#ifndef RTLD_RELOADABLE
+#define RTLD_RELOADABLE 0x100000
 #endif
 
 #ifdef __cplusplus

@@ -20,6 +20,8 @@ const char *elf_error_text(enum elf_error e) {
     return "ELF file ABI version invalid";
   case ELF_BAD_PADDING:
     return "nonzero padding in e_ident";
+  case ELF_IS_COPY:
+    return "copy of an object in use (RTLD_RELOADABLE opens it)";
   case ELF_WRONG_VERSION:
     return "ELF file version does not match current one";
   case ELF_WRONG_MACHINE:

@@ -2,6 +2,13 @@
 
 #include <string.h>
 
+static enum elf_error check_padding(const unsigned char *padding) {
+  for (unsigned i = 0; i < EI_NIDENT - EI_PAD; i++)
+    if (padding[i])
+      return memcmp(padding, ELF_COPY_MARK, EI_NIDENT - EI_PAD) ? ELF_BAD_PADDING : ELF_IS_COPY;
+  return ELF_OK;
+}
+
 enum elf_error elf_check_header(struct ldx_span file) {
   const Elf64_Ehdr *eh = ldx_span_at(file, 0, 1, sizeof *eh);
   if (!eh)
@@ -19,9 +26,9 @@ enum elf_error elf_check_header(struct ldx_span file) {
   /* GNU: 1 unique symbols, 2 ifunc, 3 absolute symbols: all known here. */
   if (eh->e_ident[EI_ABIVERSION] > (eh->e_ident[EI_OSABI] == ELFOSABI_GNU ? 3 : 0))
     return ELF_WRONG_ABIVERSION;
-  for (unsigned i = EI_PAD; i < EI_NIDENT; i++)
-    if (eh->e_ident[i])
-      return ELF_BAD_PADDING;
+  enum elf_error e = check_padding(eh->e_ident + EI_PAD);
+  if (e)
+    return e;
   if (eh->e_version != EV_CURRENT)
     return ELF_WRONG_VERSION;
   if (eh->e_machine != EM_X86_64)

@@ -29,6 +29,9 @@ struct elf_image {
   const Elf64_Phdr *dynamic, *tls, *relro, *interp, *eh_frame_hdr, *phdr, *property, *stack;
 };
 
+/* What stands in the padding of e_ident where the file is a copy that RTLD_RELOADABLE made. */
+#define ELF_COPY_MARK "ldxcopy"
+
 /* Checks the identification and the fixed fields of the header in `file` (its first bytes; at least the
  * ELF header itself). `type` (ET_EXEC, ET_DYN) is left to the caller beyond "one of those". */
 enum elf_error elf_check_header(struct ldx_span file);

@@ -155,6 +155,9 @@ void ldx_object_free(struct ldx_heap *h, struct ldx_object *o) {
   if (!o->real)
     ldx_heap_free(h, o->image.segments);
   ldx_heap_free(h, o->own_phdrs);
+  if (o->tables && o->tables->versions != o->versions)
+    ldx_heap_free(h, (void *)o->tables->versions);
+  ldx_heap_free(h, (void *)o->tables);
   ldx_heap_free(h, o->versions);
   ldx_heap_free(h, o->searchlist.list);
   ldx_heap_free(h, o->self.list);

@@ -21,6 +21,7 @@ struct ldx_policy_namespace; /* hooks/ */
 struct ldx_jit_entry;        /* debug-protocol/ */
 struct ldx_jit_object;       /* loader/ */
 struct ldx_audit_object;     /* loader/ */
+struct ldx_image_copy;       /* loader/ */
 
 /* The debugger's view of an object (gABI-era SVR4 interface): exposed to gdb, libthread_db, every guest
  * libc and countless tools. Don't move, don't delete. */
@@ -159,6 +160,7 @@ struct ldx_object {
   bool of_tool;              /* a tool, or what one brought along */
   int visit;                 /* scratch of graph walks */
 
+  struct ldx_image_copy *copy; /* that its memory is: reload.h; NULL: an ordinary object */
   struct ldx_jit_object *made; /* at run time: jit_object.h; NULL: loaded */
 
   /* Owned by loader/audit.c; NULL: no auditor has been told of it */

@@ -94,7 +94,7 @@ static enum verdict check_file(struct finding *f) {
     f->other_class = true;
   if (e == ELF_WRONG_CLASS || e == ELF_WRONG_MACHINE)
     return pass_over(f, out->fd);
-  return e ? fatal(f, out->fd, 0, elf_error_text(e)) : OPENED;
+  return e && e != ELF_IS_COPY ? fatal(f, out->fd, 0, elf_error_text(e)) : OPENED; /* of a copy others decide */
 }
 
 /* LA_SER_*: where a candidate comes from (rtld-audit(7)); 0: a path, of which auditors have been told as a name. */
