@@ -89,6 +89,11 @@ static bool has_memory(const struct ldx_symfile_view *v, uintptr_t low, uintptr_
   return low < high && i < v->run_count && v->runs[i].sh_addr < high;
 }
 
+static bool has_symbols(const struct ldx_symfile_view *v, uintptr_t low, uintptr_t high) {
+  size_t i = first_symbol(v, low);
+  return i < v->count && v->symbols[i].st_value < high;
+}
+
 static Elf64_Sym *find_symbol(const struct ldx_symfile_view *v, const struct ldx_symfile_symbol *s) {
   for (size_t i = first_symbol(v, s->value); i < v->count && v->symbols[i].st_value == s->value; i++)
     if (v->symbols[i].st_name && !strcmp(v->strings + v->symbols[i].st_name, s->name))
@@ -172,7 +177,8 @@ static bool touched_by_news(const struct ldx_symfile_view *v, const struct ldx_j
 
 static bool touched(const struct work *w, const struct ldx_jit_piece *p) {
   struct ldx_symfile_view v = view(p);
-  return p->stale || has_memory(&v, w->low, w->high) || touched_by_news(&v, w->news);
+  return p->stale || has_memory(&v, w->low, w->high) || has_symbols(&v, w->low, w->high) ||
+         touched_by_news(&v, w->news);
 }
 
 /* What is told anew with the same name at the same place replaces what was told before. */
@@ -471,7 +477,7 @@ void ldx_jit_set_forget(struct ldx_jit_set *s, uintptr_t low, uintptr_t high) {
   struct work w = {.set = s, .news = &none, .low = low, .high = high};
   for (const struct ldx_jit_piece *p = s->pieces; p; p = p->next) {
     struct ldx_symfile_view v = view(p);
-    if (has_memory(&v, low, high)) {
+    if (has_memory(&v, low, high) || has_symbols(&v, low, high)) {
       change(&w);
       return;
     }

@@ -154,10 +154,10 @@ static void put_lines(struct sink *s, const struct ldx_jit_lines *l) {
   put1(s, LNE_SET_ADDRESS);
   put8(s, l->code);
   uint32_t offset = 0, line = 1;
-  for (size_t i = 0; i < l->count; i++) {
-    put_row(s, l->at[i].offset - offset, (int64_t)l->at[i].line - line);
-    offset = l->at[i].offset;
-    line = l->at[i].line;
+  for (const struct ldx_jit_line *at = l->at, *end = at + l->count; at < end; at++) {
+    put_row(s, at->offset - offset, (int64_t)at->line - line);
+    offset = at->offset;
+    line = at->line;
   }
   put1(s, LNS_ADVANCE_PC);
   put_unsigned(s, l->size - offset);
@@ -181,10 +181,11 @@ static size_t first_at(const struct ldx_symfile *what, uintptr_t at) {
 }
 
 static uint32_t line_at(const struct ldx_jit_lines *l, uint64_t offset) {
+  const struct ldx_jit_line *at = l->at;
   size_t i = 0;
-  while (i + 1 < l->count && l->at[i + 1].offset <= offset)
+  while (i + 1 < l->count && at[i + 1].offset <= offset)
     i++;
-  return l->count ? l->at[i].line : 0;
+  return l->count ? at[i].line : 0;
 }
 
 static void put_subprogram(struct sink *s, const struct ldx_symfile_symbol *f, const struct ldx_jit_lines *l) {

@@ -28,7 +28,7 @@ struct ldx_jit_lines {
   uintptr_t code;
   size_t size, count;
   const char *file;
-  const struct ldx_jit_line *at; /* of the public header */
+  const void *at; /* struct ldx_jit_line of the public header */
 };
 struct ldx_symfile {
   const struct ldx_symfile_symbol *symbols; /* ascending by value */

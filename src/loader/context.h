@@ -9,6 +9,7 @@
 #include "base/lock.h"
 #include "debug-protocol/changes.h"
 #include "debug-protocol/jit.h"
+#include "debug-protocol/jit_set.h"
 #include "debug-protocol/rdebug.h"
 #include "hooks/hooks.h"
 #include "libc/glibc/glibc.h"
@@ -192,6 +193,7 @@ struct ldx_process {
   uint64_t early_tcb[8];       /* thread control block until the program's own exists */
   struct ldx_jit_entry *jit;   /* images from memory that debuggers were told of */
   struct ldx_jit_object *jits; /* jit_object.h: objects made at run time */
+  struct ldx_jit_set shown;    /* jit_show.c: what debuggers are shown of these */
   struct ldx_jit_perf *perf;   /* jit_perf.h: files for profilers; NULL: there are none */
 
   struct ldx_args args;

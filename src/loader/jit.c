@@ -102,6 +102,7 @@ static int free_block(struct ldx_jit_object *j, uintptr_t at) {
     return -EBUSY;
   if (is_in(j, LDX_REGION_CODE, at, size)) {
     ldx_jit_unwind_drop(j, at, at + size);
+    ldx_jit_show_freed(j, at, at + size);
     ldx_jit_drop_lines(&j->lines, at, at + size);
     ldx_jit_jumps_drop(j, at, at + size);
   }
@@ -256,8 +257,7 @@ static int publish(struct ldx_jit_object *j) {
   j->lines = NULL;
   j->files = NULL;
   ldx_jit_stage_tell(j, &batch);
-  if (batch.count || batch.lines || batch.files)
-    ldx_jit_show_batch(j, &batch);
+  ldx_jit_show_batch(j, &batch);
   ldx_jit_stage_end(j);
   ldx_jit_symbols_settle(j);
   ldx_reclaim();
