@@ -17,7 +17,6 @@ class Forge(gdb.Breakpoint):
     def stop(self):
         ldx, memory = gdb.ldx.block(), gdb.selected_inferior()
         at = ldx.ring + (ldx.next - 1) % ldx.ring_size * ldx.change_size
-        # gdb may know ldx twice, and then asks twice: which one comes next is told by the generation
         kind, symbol_type, value, size, old, name = self.wanted[(ldx.generation // 2 - 1) % len(self.wanted)]
         shown = name.encode()
         if len(name) > 63:

@@ -202,17 +202,15 @@ def leave(_event=None):
 
 class Listener(gdb.Breakpoint):
     """Is there as long as somebody is connected, and never stops."""
-    told = None  # gdb may know ldx twice, as program and as library, and then asks twice
 
     def __init__(self):
         super().__init__('_ldx_debug_changed', internal=True)
         self.silent = True
 
     def stop(self):
-        ldx, inferior = block(), gdb.selected_inferior()
-        if ldx and self.told != (inferior.pid, ldx.generation):
-            self.told = inferior.pid, ldx.generation
-            symbols_changed.call(Announcement(inferior, ldx.generation, announced_changes(ldx)))
+        ldx = block()
+        if ldx:
+            symbols_changed.call(Announcement(gdb.selected_inferior(), ldx.generation, announced_changes(ldx)))
         return False
 
 
@@ -259,7 +257,7 @@ class SymbolCatch(gdb.Breakpoint):
     def __init__(self, pattern, temporary):
         compiled = re.compile(pattern) if pattern else None
         super().__init__('_ldx_debug_changed', temporary=temporary)
-        self.pattern, self.told = compiled, None
+        self.pattern = compiled
 
     def matching_symbol(self, change):
         """The symbol of a change that this one waits for, or None."""
@@ -284,9 +282,7 @@ class SymbolCatch(gdb.Breakpoint):
     def show(self, change, symbol):
         for name, value in ('symbol', symbol), ('change', change.kind), ('address', change.value), ('object', change.object):
             gdb.set_convenience_variable('_ldx_' + name, value)
-        if self.told != change[:2]:
-            gdb.write(f'\nCatchpoint {self.number} ({describe(change)})\n')
-        self.told = change[:2]
+        gdb.write(f'\nCatchpoint {self.number} ({describe(change)})\n')
 
 
 def describe(change):
