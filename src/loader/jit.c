@@ -211,9 +211,16 @@ static int stage_file(struct ldx_jit_object *j, const void *elf, size_t size) {
   return 0;
 }
 
+/* Of whatever type: compilers give relocatable files whose sections have addresses, too. */
+static bool is_elf_file(const void *bytes, size_t size) {
+  const Elf64_Ehdr *eh = bytes;
+  return eh && size >= sizeof *eh && !memcmp(eh->e_ident, ELFMAG, SELFMAG) && eh->e_ident[EI_CLASS] == ELFCLASS64 &&
+         eh->e_ident[EI_DATA] == ELFDATA2LSB && eh->e_machine == EM_X86_64;
+}
+
 int ldx_jit_debug(ldx_jit *jit, const void *elf, size_t size) {
   int error;
-  if (!elf || elf_check_header((struct ldx_span){elf, size}))
+  if (!is_elf_file(elf, size))
     return -EINVAL;
   struct ldx_jit_object *j = enter(jit, &error);
   return j ? leave(stage_file(j, elf, size)) : error;
