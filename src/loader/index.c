@@ -8,7 +8,7 @@
 enum { SLOTS_PER_OBJECT = 4 };
 
 static void insert(struct ldx_index *x, struct ldx_object *o) {
-  const Elf64_Phdr *eh_frame = o->image.eh_frame_hdr;
+  const Elf64_Phdr *eh_frame = o->made ? NULL : o->image.eh_frame_hdr; /* there it depends on the address */
   uint32_t i = x->count++;
   for (; i > 0 && x->at[i - 1].start > o->map_start; i--)
     x->at[i] = x->at[i - 1];
