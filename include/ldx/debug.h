@@ -18,11 +18,11 @@ extern "C" {
 enum ldx_debug_kind {
   LDX_DEBUG_SYMBOL_ADDED = 1,
   LDX_DEBUG_SYMBOL_REMOVED = 2,
-  LDX_DEBUG_SYMBOL_MOVED = 3, /* was at `old` */
+  LDX_DEBUG_SYMBOL_MOVED = 3,
   /* Of a whole object, when single symbols are not told: it is to be read anew */
   LDX_DEBUG_OBJECT_CHANGED = 4,
-  LDX_DEBUG_OBJECT_ADDED = 5, /* made at run time */
-  LDX_DEBUG_OBJECT_REMOVED = 6,
+  LDX_DEBUG_OBJECT_ADDED = 5,   /* made at run time; it has no symbols yet */
+  LDX_DEBUG_OBJECT_REMOVED = 6, /* with all its symbols, which are not told singly */
 };
 
 struct ldx_debug_change {
@@ -31,10 +31,10 @@ struct ldx_debug_change {
   uint16_t kind;        /* enum ldx_debug_kind; others may come: skip what you don't know */
   uint16_t symbol_type; /* STT_*; 0 for objects */
   int32_t ns;           /* Lmid_t of the object's namespace */
-  uint64_t object;      /* its link map. OBJECT_REMOVED, and changes older than that: do not follow it */
-  uint64_t value, size; /* address of the symbol and its bytes */
-  uint64_t old;         /* MOVED: where it was */
-  uint64_t whole_name;  /* address of the name; to be read while the announcement lasts (see brk), not later */
+  uint64_t object;      /* its link map: to be followed while the announcement lasts (see brk), or if a list has it */
+  uint64_t value, size; /* address of the symbol and its bytes; SYMBOL_REMOVED: 0 */
+  uint64_t old;         /* SYMBOL_MOVED, SYMBOL_REMOVED: where it was */
+  uint64_t whole_name;  /* address of the name; to be read while the announcement lasts, not later */
   char name[64];        /* of the symbol, or of the object; longer ones end with three dots */
 };
 
@@ -55,12 +55,13 @@ struct ldx_debug {
   uint64_t ring_size;
   uint64_t first, next; /* numbers of the oldest change that the ring holds, and of the one to come */
   uint64_t r_debug;     /* address of the base namespace's struct r_debug */
-  uint64_t made;        /* address of the word that leads to the first struct ldx_debug_made; 0: told nowhere */
+  uint64_t made;        /* address of the word that leads to the first struct ldx_debug_made */
   uint32_t reader;      /* written by debuggers; may be written before ldx has begun */
   uint32_t reserved;
 };
 
-/* An object made at run time. All are in one list, the youngest first. */
+/* An object made at run time. All are in one list, the youngest first; one that has left its namespace's list may be
+ * there for a while. */
 struct ldx_debug_made {
   uint64_t next;
   uint64_t object; /* its link map */

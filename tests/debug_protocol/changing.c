@@ -8,6 +8,8 @@
 #include <ldx/debug.h>
 #include <ldx/dlfcn.h>
 
+#include "making.h"
+
 #pragma weak ldx_debugger
 int ldx_symbols_changed(const void *addr) __attribute__((weak));
 
@@ -86,7 +88,7 @@ static void act(const char *word) {
     getppid(); // where debuggers have a breakpoint
   else if (!strcmp(word, "abort"))
     abort();
-  else
+  else if (!make(word, value))
     exit(9);
 }
 

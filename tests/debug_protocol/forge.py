@@ -7,7 +7,7 @@ import gdb
 class Forge(gdb.Breakpoint):
     """The first breakpoint at _ldx_debug_changed: gdb asks it before the others."""
     # kind, symbol type, value, size, old, name
-    wanted = [(1, 2, 0x1000, 16, 0, 'first'), (3, 2, 0x2000, 16, 0x1000, 'first'), (2, 2, 0x2000, 0, 0, 'first'),
+    wanted = [(1, 2, 0x1000, 16, 0, 'first'), (3, 2, 0x2000, 16, 0x1000, 'first'), (2, 2, 0, 0, 0x2000, 'first'),
               (1, 1, 0x3000, 8, 0, 'long_name_' * 10), (77, 0, 0, 0, 0, 'of_a_later_version'), (6, 0, 0, 0, 0, 'object')]
 
     def __init__(self):

@@ -81,6 +81,10 @@ class Case(unittest.TestCase):
     def attach(self, process, commands, **more):
         return self.batch(commands, '-p', str(process.pid), **more)
 
+    def told(self, out):
+        """The lines of `info ldx changes`, without numbers."""
+        return [' '.join(line.split()) for line in re.findall(r'^ +\d+ +\d+  (.*)', out, re.M)]
+
     @property
     def program_name(self):
         return './changing' if self.as_command else os.path.realpath(self.folder / 'own')
@@ -98,7 +102,6 @@ class FromOutside(Case):
         self.assertEqual((block.magic, block.version, block.size, block.change_size), (b'LDXD', 1, 88, 128))
         self.assertEqual((block.generation, block.first, block.next, block.reader), (4, 1, 3, 0))
         self.assertEqual(block.brk, process.symbols['_ldx_debug_changed'])
-        self.assertEqual(block.r_debug, process.symbols['_r_debug'])
         self.assertEqual(process.words(block.made, 1), (0,))
         (number, state, objects), = process.namespaces()
         self.assertEqual((number, state), (0, 0))
@@ -203,7 +206,7 @@ class Script(Case):
         self.assertIn('Changes 1 to 3 are remembered.', out)
         self.assertRegex(out, r'(?m)^  0: \d+ objects, consistent\n  1: 2 objects, consistent$')
         self.assertIn('No objects made at run time.', out)
-        lines = re.findall(r'^ +(\d+) +(\d+)  object-changed +0x0+  libdp-slow.so \(./libdp-slow.so\)$', out, re.M)
+        lines = re.findall(r'^ +(\d+) +(\d+)  object-changed +libdp-slow.so \(./libdp-slow.so\)$', out, re.M)
         self.assertEqual(lines, [('1', '2'), ('2', '4'), ('3', '6'), ('3', '6')])
 
     def test_before_ldx_has_begun(self):
@@ -240,17 +243,15 @@ class Script(Case):
         out = self.follow([forge, 'catch ldx-symbols ^first$', 'run', *['print $_ldx_change', 'print/x $_ldx_address', 'continue'] * 3],
                           'change=6', 'stop')
         self.assertEqual(re.findall(r'^Catchpoint 1 \((.*)\)', out, re.M), [
-            'symbol added: first at 0x1000', 'symbol moved: first from 0x1000 to 0x2000', 'symbol removed: first at 0x2000'])
+            'symbol added: first, at 0x1000', 'symbol moved: first, from 0x1000 to 0x2000', 'symbol removed: first, was at 0x2000'])
         self.assertEqual(re.findall(r'^\$\d+ = (.*)', out, re.M), ['"added"', '0x1000', '"moved"', '0x2000', '"removed"', '0x2000'])
         out = self.follow([forge, f'catch ldx-symbols {long}', 'break getppid', 'run', 'print $_ldx_symbol', 'continue', 'info ldx changes'],
                           'change=6', 'stop')
-        self.assertIn(f'Catchpoint 1 (symbol added: {long} at 0x3000)', out)
+        self.assertIn(f'Catchpoint 1 (symbol added: {long}, at 0x3000)', out)
         self.assertIn(f'$1 = "{long}"', out)
-        self.assertEqual(re.findall(r'^ +\d+ +\d+  (\S+) +(\S+)  (\S+) ', out, re.M), [
-            ('added', '0x0000000000001000', 'first'), ('moved', '0x0000000000002000', 'first'), ('removed', '0x0000000000002000', 'first'),
-            ('added', '0x0000000000003000', long[:60] + '...'), ('kind-77', '0x0000000000000000', 'of_a_later_version'),
-            ('object-removed', '0x0000000000000000', 'object')])
-        self.assertIn(', was at 0x1000)', out)
+        self.assertEqual(self.told(out), [
+            'added 0x0000000000001000 first (object)', 'moved 0x0000000000002000 first (object), was at 0x1000', 'removed 0x0000000000002000 first (object)',
+            f'added 0x0000000000003000 {long[:60]}... (object)', 'kind-77 of_a_later_version (object)', 'object-removed object'])
 
     def test_catch_once(self):
         out = self.follow(['tcatch ldx-symbols', 'run', 'continue'], 'change=5')
@@ -366,6 +367,92 @@ end'''
         names = ast.literal_eval(out.splitlines()[-1])
         self.assertIn('ldx', names)
         self.assertFalse({'block', 'memory', 'Registry', 're', 'names_before'} & set(names))
+
+
+class Made(Case):
+    """Objects made at run time."""
+    STORY = ['new=calc', 'bind=first', 'bind=other', 'publish', 'bind=first', 'publish', 'unbind=first', 'publish', 'stop', 'delete', 'stop']
+
+    def test_the_story(self):
+        out = self.follow(['break getppid', 'run', 'info ldx', 'info ldx changes', 'info linker-namespaces', 'continue', 'info ldx', 'info ldx changes 3'],
+                          *self.STORY)
+        before, after = re.split(r'(?m)^Breakpoint 1, .*getppid.*', out)[1:]
+        self.assertIn('generation 8 (4 announcements)', before)
+        file, = re.findall(r'^  0x\S+  calc \((/proc/\d+/fd/\d+)\)$', before, re.M)
+        self.assertEqual(re.findall(r'^  0x\S+  (/proc/.*)', before, re.M), [file])
+        told = [re.sub('0x[0-9a-f]+', 'AT', line) for line in self.told(before)]
+        self.assertEqual(told, ['object-added calc', 'added AT first (calc)', 'added AT other (calc)', 'moved AT first (calc), was at AT', 'removed AT first (calc)'])
+        first, other, moved, was, removed = re.findall(' (0x[0-9a-f]+)', '\n'.join(self.told(before)))
+        self.assertEqual((int(was, 16), removed), (int(first, 16), moved))
+        self.assertEqual(len({first, other, moved}), 3)
+        self.assertIn('No objects made at run time.', after)
+        self.assertEqual(self.told(after), [*self.told(before)[-2:], 'object-removed calc'])
+
+    def test_catch(self):
+        out = self.follow(['catch ldx-symbols ^(first|other)$', 'run', *['print $_ldx_change', 'print $_ldx_symbol', 'info symbol $_ldx_address', 'continue'] * 4],
+                          *self.STORY)
+        self.assertEqual([re.sub('0x[0-9a-f]+', 'AT', told) for told in re.findall(r'^Catchpoint 1 \((.*)\)', out, re.M)], [
+            'symbol added: first, at AT', 'symbol moved: first, from AT to AT', 'symbol removed: first, was at AT', 'object removed: calc'])
+        self.assertEqual(re.findall(r'^\$\d+ = "(.*)"', out, re.M)[-2:], ['object-removed', 'other'])
+        self.assertEqual(len(set(re.findall(r'^first in section', out, re.M))), 1)  # gdb has the symbols when it stops
+        self.assertIn('exited with code 03', out)
+        out = self.follow(['catch ldx-symbols ^first$', 'run', 'delete', 'continue'], *self.STORY[:7])
+        self.assertIn('exited with code 03', out)
+        out = self.follow(['break getppid', 'run', 'catch ldx-symbols ^first$', 'continue', 'continue'], *self.STORY)  # it went before its object
+        self.assertNotIn('Catchpoint', out)
+
+    def test_many_at_once(self):
+        out = self.follow(['catch ldx-symbols ^many_17$', 'run', 'print $_ldx_symbol', 'break getppid', 'continue', 'info ldx changes', 'continue',
+                           'info ldx changes 1', 'continue'],
+                          'new=calc', 'bind-many=8193', 'publish', 'stop', 'unbind-many=8192', 'publish', 'stop')
+        self.assertEqual(re.findall(r'^Catchpoint 1 \(([a-z ]*)', out, re.M), ['object changed', 'symbol removed'])
+        self.assertIn('$1 = "many_17"', out)
+        self.assertEqual(self.told(out)[:2], ['object-added calc', 'object-changed calc (calc)'])
+        self.assertRegex(self.told(out)[-1], r'^removed 0x[0-9a-f]{16} many_\d+ \(calc\)$')
+
+    def test_functions_are_told(self):
+        out = self.follow(['python gdb.ldx.symbols_changed.connect(lambda a: print("TOLD", [(c.kind, c.name, c.value, c.size) for c in a.changes]))', 'run'],
+                          'new=calc', 'bind=first', 'bind=' + 'long_name_' * 10, 'publish')
+        told = [ast.literal_eval(line[5:]) for line in re.findall('^TOLD .*', out, re.M)]
+        self.assertEqual([(kind, name) for kind, name, _, _ in told[1]], [('added', 'first'), ('added', 'long_name_' * 10)])
+        self.assertEqual([size for _, _, _, size in told[1]], [6, 6])
+
+    def test_core(self):
+        self.follow(['break getppid', 'run', 'generate-core-file core.gdb'], *self.STORY)
+        out = self.batch(['info ldx', 'info ldx changes'], self.ldx if self.as_command else './own', 'core.gdb')
+        self.assertRegex(out, r'Objects made at run time:\n  0x\S+  calc \(/proc/\d+/fd/\d+\)')
+        self.assertEqual(self.told(out)[0], 'object-added calc')
+        self.assertEqual(len(self.told(out)), 5)
+
+    def test_no_bridge(self):
+        for bits in 0, 2:
+            process = self.start('new=calc', 'bind=first', 'publish', 'wait', 'bind=other', 'publish', 'hold', until='waiting')
+            look = outside.Process(process.pid, self.ldx)
+            self.addCleanup(look.close)
+            shown = look.symbols['__jit_debug_descriptor'] + 16
+            self.assertNotEqual(look.words(shown, 1), (0,))
+            look.set_reader(bits)
+            self.release()
+            self.assertEqual(process.stdout.readline(), 'held\n')
+            self.assertEqual(look.words(shown, 1) == (0,), bits == 2)
+            self.assertEqual(look.block().generation, 6)
+            (self.folder / 'released').unlink()
+
+    def test_from_outside(self):
+        process = self.start('new=calc', 'bind=first', 'publish', 'new=other', 'wait', until='waiting')
+        look = outside.Process(process.pid, self.ldx)
+        self.addCleanup(look.close)
+        made, at = [], look.words(look.block().made, 1)[0]
+        while at:
+            at, link, name = look.words(at, 3)
+            made.append((link, look.text(name)))
+        listed = {o[0]: o[2] for _, _, objects in look.namespaces() for o in objects}
+        self.assertEqual([name for _, name in made], ['other', 'calc'])
+        for link, name in made:
+            self.assertRegex(listed[link], rf'^/proc/{process.pid}/fd/\d+$')
+        change = look.change(look.block(), 2)
+        self.assertEqual((change.kind, change.symbol_type, change.object, change.size), (1, FUNC, made[1][0], 6))
+        self.assertEqual(look.read(change.value, 6), b'\xb8\x01\0\0\0\xc3')
 
 
 class AttachInTheMiddle(Case):

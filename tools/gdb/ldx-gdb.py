@@ -126,11 +126,17 @@ def namespaces(ldx):
 
 
 def made_objects(ldx):
-    """Objects made at run time, the youngest first."""
+    """Objects made at run time, the youngest first. One that has left its namespace's list may be there for a while."""
     at = struct.unpack('<Q', memory(ldx.made, 8))[0] if ldx.made else 0
     while at:
         at, link, name = struct.unpack('<3Q', memory(at, 24))
         yield Made(link_map(link), text(name))
+
+
+def object_names(ldx):
+    """What objects are called, by the address of their link map."""
+    names = {this.address: this.name for space in namespaces(ldx) for this in space.objects}
+    return {**names, **{one.object.address: one.name for one in made_objects(ldx)}}
 
 
 def dynamic_tags(this):
@@ -263,10 +269,10 @@ class SymbolCatch(gdb.Breakpoint):
         """The symbol of a change that this one waits for, or None."""
         if not self.pattern:
             return '' if change.kind.startswith('object') else change.name
-        if change.kind == 'object-changed':
+        if change.kind in ('object-changed', 'object-removed'):
             try:
                 return next(filter(self.pattern.search, symbol_names(link_map(change.object))), None)
-            except (gdb.error, KeyError):  # nothing can be read of it
+            except (gdb.error, KeyError, ValueError):  # it has no table that can be read
                 return None
         return change.name if not change.kind.startswith('object') and self.pattern.search(change.name) else None
 
@@ -280,7 +286,8 @@ class SymbolCatch(gdb.Breakpoint):
         return False
 
     def show(self, change, symbol):
-        for name, value in ('symbol', symbol), ('change', change.kind), ('address', change.value), ('object', change.object):
+        address = change.old if change.kind == 'removed' else change.value
+        for name, value in ('symbol', symbol), ('change', change.kind), ('address', address), ('object', change.object):
             gdb.set_convenience_variable('_ldx_' + name, value)
         gdb.write(f'\nCatchpoint {self.number} ({describe(change)})\n')
 
@@ -288,8 +295,8 @@ class SymbolCatch(gdb.Breakpoint):
 def describe(change):
     if change.kind.startswith('object'):
         return f'{change.kind.replace("-", " ")}: {change.name}'
-    where = f' from {change.old:#x} to {change.value:#x}' if change.kind == 'moved' else f' at {change.value:#x}'
-    return f'symbol {change.kind}: {change.name}{where}'
+    where = {'moved': f'from {change.old:#x} to {change.value:#x}', 'removed': f'was at {change.old:#x}'}.get(change.kind, f'at {change.value:#x}')
+    return f'symbol {change.kind}: {change.name}, {where}'
 
 
 # ---- commands
@@ -303,8 +310,8 @@ info linker-namespaces [N]   what is loaded, by namespace (of newer versions of 
 catch ldx-symbols [REGEX]    stop when a symbol is added, moved or removed whose name matches
 
 The first three also read core files. Where `catch ldx-symbols` stops, $_ldx_symbol is the first such symbol,
-$_ldx_change what happened to it (added, moved, removed; object-changed where too many changed for each to be told),
-$_ldx_address its address and $_ldx_object the link map of its object.
+$_ldx_change what happened to it (added, moved, removed; object-changed where too many changed for each to be told;
+object-removed, with all its symbols), $_ldx_address where it is, or was, and $_ldx_object the link map of its object.
 
 In Python, functions can be told of each announcement, the process being stopped meanwhile:
 
@@ -337,9 +344,11 @@ Usage: info ldx"""
         print(f'ldx, debug protocol {ldx.version}: generation {ldx.generation} ({ldx.generation // 2} announcements)')
         print(f'Changes {ldx.first} to {ldx.next - 1} are remembered.' if ldx.next > ldx.first else 'No changes.')
         print('Namespaces:')
+        listed = set()
         for space in namespaces(ldx):
             print(f'  {space.id}: {len(space.objects)} objects, {space.state}')
-        made = list(made_objects(ldx))
+            listed.update(this.address for this in space.objects)
+        made = [one for one in made_objects(ldx) if one.object.address in listed]
         print('Objects made at run time:' if made else 'No objects made at run time.')
         for one in made:
             print(f'  {one.object.base:#018x}  {one.name} ({one.object.name})')
@@ -356,12 +365,14 @@ N is 20 if it is not given."""
     def invoke(self, argument, from_tty):
         ldx = need_block()
         count = int(gdb.parse_and_eval(argument)) if argument else 20
-        names = {one.object.address: one.name for one in made_objects(ldx)}
-        names.update((o.address, o.name) for space in namespaces(ldx) for o in space.objects if o.address not in names)
-        for c in changes(ldx, ldx.next - count, ldx.next):
-            where = names.get(c.object, hex(c.object)) or 'the program'
-            old = f', was at {c.old:#x}' if c.kind == 'moved' else ''
-            print(f'{c.number:>6} {c.generation:>6}  {c.kind:<14} {c.value:#018x}  {c.name} ({where}{old})')
+        lines, names = [], object_names(ldx)
+        for c in reversed(changes(ldx, ldx.next - count, ldx.next)):
+            if c.kind == 'object-removed':  # what came before it was about this object
+                names[c.object] = c.name
+            of = '' if c.kind in ('object-added', 'object-removed') else ' (%s)' % (names.get(c.object, hex(c.object)) or 'the program')
+            address = f'{c.value or c.old:#018x}' if c.value or c.old else ' ' * 18
+            lines.append(f'{c.number:>6} {c.generation:>6}  {c.kind:<14} {address}  {c.name}{of}' + (f', was at {c.old:#x}' if c.kind == 'moved' else ''))
+        print('\n'.join(reversed(lines)))
 
 
 class InfoNamespaces(gdb.Command):
