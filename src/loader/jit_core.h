@@ -4,7 +4,8 @@
 
 #include "loader/jit_object.h"
 
-/* Tags of libdlbind: how much of each is in use. */
+/* Tags of libdlbind: where the next block goes (as an address of the file), the next name (an offset in the strings),
+ * and the next symbol (an index), when nothing is free before it. */
 enum {
   LDX_DT_DLBIND_TEXTBUMP = 0x6ffffee0,
   LDX_DT_DLBIND_RODATABUMP,
@@ -12,6 +13,7 @@ enum {
   LDX_DT_DLBIND_DYNSTRBUMP,
   LDX_DT_DLBIND_DYNSYMBUMP,
 };
+void ldx_dlbind_tags(struct ldx_jit_object *j); /* dlbind.c: writes them */
 
 /* jit.c */
 void ldx_jit_drop_lines(struct ldx_jit_lines **list, uintptr_t low, uintptr_t high); /* of code in [low, high) */

@@ -174,6 +174,7 @@ static int make(struct ldx_load *l, const struct ldx_jit_plan *p, struct ldx_jit
   j->object->opens++;
   j->next = ldx_self.jits;
   ldx_self.jits = j;
+  ldx_jit_perf_new(j);
   ldx_jit_show_new(j);
   *out = j;
   return 0;

@@ -143,8 +143,16 @@ static int map_at(uintptr_t at, size_t size, int prot, int flags, int fd, uint64
   return ldx_sys_failed(r) ? (int)r : 0;
 }
 
+/* Cores would have it twice. */
+static int map_to_write(const struct ldx_jit_object *j, uintptr_t at, size_t size, uint64_t offset) {
+  int r = map_at(at, size, PROT_READ | PROT_WRITE, MAP_SHARED, j->fd, offset);
+  if (!r)
+    sys_madvise((void *)at, size, MADV_DONTDUMP);
+  return r;
+}
+
 static int map_view(const struct ldx_jit_object *j, const struct view *v) {
-  return map_at(v->at, v->high - v->low, PROT_READ | PROT_WRITE, MAP_SHARED, j->fd, v->low - j->low);
+  return map_to_write(j, v->at, v->high - v->low, v->low - j->low);
 }
 
 /* Code is mapped privately, or no debugger could write a breakpoint. As long as nobody does, the file is seen. */
@@ -162,13 +170,7 @@ static int map_program_view(const struct ldx_jit_object *j) {
   return r;
 }
 
-/* Cores would have all of it twice. */
-static int map_alias(const struct ldx_jit_object *j) {
-  int r = map_at(j->alias, file_size(j), PROT_READ | PROT_WRITE, MAP_SHARED, j->fd, 0);
-  if (!r)
-    sys_madvise((void *)j->alias, file_size(j), MADV_DONTDUMP);
-  return r;
-}
+static int map_alias(const struct ldx_jit_object *j) { return map_to_write(j, j->alias, file_size(j), 0); }
 
 /* An address that nothing leads to: any of the first 2^bits bytes, where nothing is yet. Where a tool has taken most
  * of a process's addresses for itself, those that are left lie low. */
@@ -338,4 +340,6 @@ void ldx_jit_after_fork(bool child) {
       j->frozen = true;
     else if (j->memory->copy >= 0)
       sys_close(j->memory->copy);
+  if (child)
+    ldx_jit_perf_fork();
 }

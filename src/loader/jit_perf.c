@@ -141,7 +141,7 @@ void ldx_jit_perf_new(struct ldx_jit_object *j) {
   const int prot = PROT_READ | PROT_EXEC;
   if (!(wanted(j) & LDX_JIT_PERF_MAP))
     return;
-  long view = sys_mmap(NULL, code->size, prot, MAP_SHARED, j->fd, (int64_t)(code->at - j->low));
+  long view = sys_mmap(NULL, code->size, prot, MAP_PRIVATE, j->fd, (int64_t)(code->at - j->low));
   if (ldx_sys_failed(view))
     return;
   const int flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED;
@@ -149,7 +149,7 @@ void ldx_jit_perf_new(struct ldx_jit_object *j) {
   long r = LDX_SYS(SYS_mremap, view, code->size, code->size, MREMAP_MAYMOVE | MREMAP_FIXED, code->at, 0);
   if (!ldx_sys_failed(r))
     return;
-  sys_mmap((void *)code->at, code->size, prot, MAP_SHARED | MAP_FIXED, j->fd, (int64_t)(code->at - j->low));
+  sys_mmap((void *)code->at, code->size, prot, MAP_PRIVATE | MAP_FIXED, j->fd, (int64_t)(code->at - j->low));
   sys_munmap((void *)view, code->size);
 }
 

@@ -72,11 +72,7 @@ void ldx_jit_symbols_count(struct ldx_jit_object *j) {
   __atomic_store_n(&writable(j, s->live)[1], s->used, __ATOMIC_RELEASE);
   set_dynamic(j, DT_STRSZ, j->regions[LDX_REGION_STRINGS].used, false);
   j->regions[LDX_REGION_SYMBOLS].used = s->used * sizeof(Elf64_Sym);
-  set_dynamic(j, LDX_DT_DLBIND_TEXTBUMP, j->regions[LDX_REGION_CODE].used, false);
-  set_dynamic(j, LDX_DT_DLBIND_RODATABUMP, j->regions[LDX_REGION_RODATA].used, false);
-  set_dynamic(j, LDX_DT_DLBIND_DATABUMP, j->regions[LDX_REGION_DATA].used, false);
-  set_dynamic(j, LDX_DT_DLBIND_DYNSTRBUMP, j->regions[LDX_REGION_STRINGS].used, false);
-  set_dynamic(j, LDX_DT_DLBIND_DYNSYMBUMP, j->regions[LDX_REGION_SYMBOLS].used, false);
+  ldx_dlbind_tags(j);
 }
 
 /* Everybody who searches from now on does it in a larger table, in which all is that was in the old one. */

@@ -5,6 +5,7 @@
 
 #include "loader/audit.h"
 #include "loader/dl.h"
+#include "loader/dlbind.h"
 #include "loader/error.h"
 #include "loader/exe.h"
 #include "loader/io.h"
@@ -58,8 +59,16 @@ enum { ERROR_FUNCTIONS = 7 }; /* at the end of the table; not for a libc that ra
 
 /* Found when nobody else defines them. */
 #define OWN(X)                                                                                                       \
+  X("__libdlbind_do_init", ldx_dlbind_init)                                                                          \
   X("dl_iterate_ns_phdr", ldx_dl_iterate_ns_phdr)                                                                    \
+  X("dlalloc", ldx_dlalloc)                                                                                          \
+  X("dlbind", ldx_dlbind_symbol)                                                                                     \
+  X("dlcreate", ldx_dlcreate)                                                                                        \
+  X("dlcreate_with_mmap", ldx_dlcreate_with_mmap)                                                                    \
+  X("dldelete", ldx_dldelete)                                                                                        \
+  X("dldsym", ldx_dldsym)                                                                                            \
   X("ldx_debugger", ldx_debugger)                                                                                    \
+  X("ldx_dlbind", &ldx_dlbind)                                                                                       \
   X("ldx_dlopen_in", ldx_dlopen_in)                                                                                  \
   X("ldx_each_namespace", ldx_each_namespace)                                                                        \
   X("ldx_each_object", ldx_each_object)                                                                              \
@@ -102,7 +111,9 @@ static const void *const own_functions[] = {OWN(FUNCTION)};
 
 /* Most names that nobody defines are weak references of the compiler's to its run-time libraries. */
 static bool may_be_own(const char *name) {
-  return name[0] == '_' ? name[1] == 'd' : name[0] == 'l' || name[0] == 'd' || name[0] == 's';
+  if (name[0] == '_')
+    return name[1] == 'd' || (name[1] == '_' && name[2] == 'l');
+  return name[0] == 'l' || name[0] == 'd' || name[0] == 's';
 }
 
 uintptr_t ldx_own_function(const char *name) {
