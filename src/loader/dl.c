@@ -475,20 +475,34 @@ struct ldx_object *ldx_guest_lookup(const char *name, struct ldx_object *from, c
   return NULL;
 }
 
-uintptr_t ldx_lazy_value(struct ldx_object *o, const Elf64_Rela *rel, struct ldx_binding *b) {
+/* What the slot of a relocation is to hold when nobody has another wish. */
+static uintptr_t defined_value(struct ldx_object *o, const Elf64_Rela *rel, struct ldx_binding *b) {
   struct ldx_diag d = {.heap = &ldx_self.heap};
   if (!ldx_bind(o, ELF64_R_SYM(rel->r_info), LDX_SYM_PLT, &d, b))
     ldx_die(&d);
   uintptr_t value = ldx_binding_address(b);
   if (b->sym && !b->override && ELF64_ST_TYPE(b->sym->st_info) == STT_GNU_IFUNC)
     value = ldx_resolve(b->object, value);
-  if (ldx_steers_binds() || ldx_chooses_variants())
-    value = ldx_steer_lazily(o, rel, b, value);
   return value;
+}
+
+static bool is_chosen_by_tools(void) { return ldx_steers_binds() || ldx_chooses_variants(); }
+
+uintptr_t ldx_lazy_value(struct ldx_object *o, const Elf64_Rela *rel, struct ldx_binding *b) {
+  uintptr_t value = defined_value(o, rel, b);
+  return is_chosen_by_tools() ? ldx_steer_lazily(o, rel, b, value) : value;
 }
 
 static uintptr_t *slot_of(const struct ldx_object *o, const Elf64_Rela *rel) {
   return (uintptr_t *)(o->map.l_addr + rel->r_offset);
+}
+
+/* The slot is to hold what an object made at run time defines. */
+static bool is_made(const struct ldx_binding *b, uintptr_t value) {
+  if (!ldx_self.jits || !b->sym || !b->object->made || b->override)
+    return false;
+  return value == ldx_binding_address(b) ||
+         (ELF64_ST_TYPE(b->sym->st_info) == STT_GNU_IFUNC && !is_chosen_by_tools() && !ldx_audited());
 }
 
 /* The definition may have changed since it was found: it is looked for once more where no change can come in between.
@@ -496,7 +510,7 @@ static uintptr_t *slot_of(const struct ldx_object *o, const Elf64_Rela *rel) {
 static __attribute__((noinline)) uintptr_t bind_to_made(struct ldx_object *o, const Elf64_Rela *rel) {
   struct ldx_binding b;
   ldx_rlock_enter(&ldx_self.lock);
-  uintptr_t value = ldx_lazy_value(o, rel, &b);
+  uintptr_t value = defined_value(o, rel, &b);
   bool noted = !b.sym || !b.object->made || ldx_jit_note(o, rel, &b, value);
   if (noted && !ldx_self.options.bind_not)
     __atomic_store_n(slot_of(o, rel), value, __ATOMIC_RELEASE);
@@ -515,10 +529,11 @@ uintptr_t ldx_bind_lazy(struct ldx_object *o, uint64_t index) {
   uintptr_t value = ldx_lazy_value(o, rel, &b);
   if (ldx_audited())
     value = ldx_audit_bound_lazily(o, &b, value);
-  else if (ldx_self.jits && b.sym && b.object->made)
+  bool made = is_made(&b, value);
+  if (made)
     value = bind_to_made(o, rel);
-  uintptr_t *slot = slot_of(o, rel);
-  if (!ldx_self.options.bind_not && __atomic_exchange_n(slot, value, __ATOMIC_ACQ_REL) == value)
+  if (!made && !ldx_self.options.bind_not &&
+      __atomic_exchange_n(slot_of(o, rel), value, __ATOMIC_ACQ_REL) == value)
     ; /* another thread was at it */
   else if (ldx_wants(LDX_EV_BIND) || ldx_wants(LDX_EV_IFUNC))
     ldx_tell_bound_lazily(o, rel, &b, value);

@@ -36,7 +36,7 @@ int ldx_jit_new(const char *name, uint32_t flags, const struct ldx_jit_limits *l
   const uint32_t known = LDX_JIT_GLOBAL | LDX_JIT_PERF_MAP | LDX_JIT_PERF_DUMP | LDX_JIT_QUIET;
   struct ldx_jit_limits l = {0};
   struct ldx_jit_object *j;
-  if (!name || !*name || (flags & ~known) || (limits && limits->size < sizeof l.size))
+  if (!name || !*name || !out || (flags & ~known) || (limits && limits->size < sizeof l.size))
     return -EINVAL;
   if (limits)
     memcpy(&l, limits, limits->size < sizeof l ? limits->size : sizeof l);
@@ -250,8 +250,9 @@ void ldx_jit_drop_files(struct ldx_jit_file **list) {
 /* --- publishing ------------------------------------------------------------------------------------------ */
 
 /* Whoever finds a function can unwind through it. */
-static int publish(struct ldx_jit_object *j) {
+static int publish(struct ldx_jit_object *j, bool *changed) {
   struct ldx_jit_batch batch = {.lines = j->lines, .files = j->files};
+  *changed = false;
   ldx_jit_symbols_settle(j);
   int r = ldx_jit_unwind_reserve(j);
   if (!r && !ldx_jit_stage_reserve(j))
@@ -264,6 +265,7 @@ static int publish(struct ldx_jit_object *j) {
   j->lines = NULL;
   j->files = NULL;
   ldx_jit_stage_tell(j, &batch);
+  *changed = batch.count;
   ldx_jit_show_batch(j, &batch);
   ldx_jit_stage_end(j);
   ldx_jit_symbols_settle(j);
@@ -271,10 +273,21 @@ static int publish(struct ldx_jit_object *j) {
   return 0;
 }
 
+/* Tools hear of it when the lock is free; the object stays meanwhile. */
 int ldx_jit_publish(ldx_jit *jit) {
-  int error;
-  struct ldx_jit_object *j = enter(jit, &error);
-  return j ? leave(publish(j)) : error;
+  int r;
+  struct ldx_jit_object *j = enter(jit, &r);
+  if (!j)
+    return r;
+  bool changed;
+  r = publish(j, &changed);
+  if (!changed || !ldx_wants(LDX_EV_SYMBOLS))
+    return leave(r);
+  struct ldx_reader reader = ldx_reader_enter();
+  leave(r);
+  ldx_tell_object(LDX_EV_SYMBOLS, j->object);
+  ldx_reader_leave(reader);
+  return r;
 }
 
 int ldx_jit_discard(ldx_jit *jit) {

@@ -47,7 +47,7 @@ struct ldx_jit_retired {
   uint32_t slot;
   bool named; /* its name goes with it */
 };
-enum { LDX_JIT_NAME_CLASSES = 32 };
+enum { LDX_JIT_NAME_CLASSES = 56 };
 struct ldx_jit_symbols {
   const uint32_t *live;       /* the hash table, as programs see it */
   struct ldx_jit_slot *slots; /* for each entry of the symbol table */
@@ -61,7 +61,7 @@ struct ldx_jit_symbols {
   struct ldx_jit_addresses *addresses;
   struct ldx_jit_referrer *referrers;
   struct ldx_jit_jump *idle[64]; /* jumps of symbols that are gone, by the page of their code */
-  uint32_t versions;
+  uint32_t *version_uses;        /* by staged and other symbols, for each index */
 };
 int ldx_jit_symbols_new(struct ldx_jit_object *j, uint32_t limit);
 void ldx_jit_symbols_free(struct ldx_jit_object *j);
@@ -69,8 +69,11 @@ void ldx_jit_symbols_free(struct ldx_jit_object *j);
 void ldx_jit_symbols_begin(struct ldx_jit_object *j);
 /* The symbol as programs find it; 0: none. */
 uint32_t ldx_jit_symbol_find(const struct ldx_jit_object *j, const char *name, uint32_t hash, uint16_t version);
-/* Index of a version, which is made when it is new; 0: no room. */
-uint16_t ldx_jit_version(struct ldx_jit_object *j, const char *name, bool make);
+/* Index of a version; 0: there is none. When it is made it is in use once. */
+uint16_t ldx_jit_version(const struct ldx_jit_object *j, const char *name);
+uint16_t ldx_jit_version_new(struct ldx_jit_object *j, const char *name);
+void ldx_jit_version_keep(struct ldx_jit_object *j, uint16_t version);
+void ldx_jit_version_drop(struct ldx_jit_object *j, uint16_t version);
 /* Offset of a copy in the object's strings; 0: no room. */
 uint32_t ldx_jit_name_new(struct ldx_jit_object *j, const char *name);
 void ldx_jit_name_free(struct ldx_jit_object *j, uint32_t name);

@@ -1,5 +1,6 @@
 /* Symbols that are bound anew: what others' relocations wrote for the old definition is written again, and jumps lead
  * to the new one. */
+#include <ldx/jit.h>
 #include <sys/mman.h>
 
 #include "arch/x86_64/jump.h"
@@ -159,11 +160,13 @@ struct ldx_jit_jump *ldx_jit_jump_new(struct ldx_jit_object *j) {
     return NULL;
   }
   ldx_write_jump(ldx_jit_alias(j, (uintptr_t)code), (uintptr_t)code, (uintptr_t)word);
+  ldx_jit_unwind_stage_simple(j, (uintptr_t)code, LDX_JUMP_SIZE, LDX_JIT_FRAME_LEAF);
   *jump = (struct ldx_jit_jump){.code = (uintptr_t)code, .word = (uintptr_t)word};
   return jump;
 }
 
 void ldx_jit_jump_free(struct ldx_jit_object *j, struct ldx_jit_jump *jump) {
+  ldx_jit_unwind_drop(j, jump->code, jump->code + LDX_JUMP_SIZE);
   ldx_jit_block_free(j, jump->code);
   ldx_jit_block_free(j, jump->word);
   ldx_delete(jump);

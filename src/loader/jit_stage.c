@@ -90,7 +90,8 @@ static bool grow_buckets(struct ldx_jit_stage *s) {
   return true;
 }
 
-static struct operation *add(struct ldx_jit_stage *s, const struct operation *what) {
+static struct operation *add(struct ldx_jit_object *j, const struct operation *what) {
+  struct ldx_jit_stage *s = j->symbols->stage;
   if (!grow_buckets(s))
     return NULL;
   if (!s->spare && s->count == s->room &&
@@ -101,6 +102,7 @@ static struct operation *add(struct ldx_jit_stage *s, const struct operation *wh
   if (i == s->spare)
     s->spare = o->next;
   *o = *what;
+  ldx_jit_version_keep(j, o->version);
   o->used = true;
   o->next = *bucket_of(s, o->hash);
   *bucket_of(s, o->hash) = i;
@@ -121,6 +123,7 @@ static void cancel(struct ldx_jit_object *j, struct operation *o) {
     ldx_jit_jump_free(j, o->jump);
   if (!o->old)
     ldx_jit_name_free(j, o->name);
+  ldx_jit_version_drop(j, o->version);
   s->added -= !o->old;
   s->removed -= o->old && !o->bind;
   s->used--;
@@ -149,7 +152,7 @@ static struct operation *add_for(struct ldx_jit_object *j, const char *name, uin
     return NULL;
   }
   what.name = what.old ? ldx_jit_symbol(j, what.old)->st_name : ldx_jit_name_new(j, name);
-  struct operation *o = what.name ? add(s->stage, &what) : NULL;
+  struct operation *o = what.name ? add(j, &what) : NULL;
   if (!o && what.name && !what.old)
     ldx_jit_name_free(j, what.name);
   *error = o ? 0 : -ENOMEM;
@@ -161,13 +164,12 @@ static void note_address(struct ldx_jit_stage *s, uintptr_t addr) {
   s->highest = addr > s->highest ? addr : s->highest;
 }
 
-int ldx_jit_stage_bind(struct ldx_jit_object *j, const struct ldx_jit_symbol *sym) {
+static int bind(struct ldx_jit_object *j, const struct ldx_jit_symbol *sym, uint16_t version) {
   struct ldx_jit_stage *s = j->symbols->stage;
   uint32_t hash = elf_sysv_hash(sym->name);
-  uint16_t version = sym->version ? ldx_jit_version(j, sym->version, true) : 0;
-  int error = sym->version && !version ? -ENOMEM : 0;
-  struct operation *o = error ? NULL : find(j, sym->name, hash, version);
-  bool is_new = !o && !error;
+  struct operation *o = find(j, sym->name, hash, version);
+  bool is_new = !o;
+  int error = 0;
   if (o && !o->bind && is_full(j->symbols))
     return -ENOSPC;
   if (is_new)
@@ -188,9 +190,20 @@ int ldx_jit_stage_bind(struct ldx_jit_object *j, const struct ldx_jit_symbol *sy
   return 0;
 }
 
+int ldx_jit_stage_bind(struct ldx_jit_object *j, const struct ldx_jit_symbol *sym) {
+  uint16_t version = sym->version ? ldx_jit_version(j, sym->version) : 0;
+  if (version)
+    ldx_jit_version_keep(j, version);
+  else if (sym->version && !(version = ldx_jit_version_new(j, sym->version)))
+    return -ENOMEM;
+  int r = bind(j, sym, version);
+  ldx_jit_version_drop(j, version);
+  return r;
+}
+
 int ldx_jit_stage_unbind(struct ldx_jit_object *j, const char *name, const char *version) {
   uint32_t hash = elf_sysv_hash(name);
-  uint16_t index = version ? ldx_jit_version(j, version, false) : 0;
+  uint16_t index = version ? ldx_jit_version(j, version) : 0;
   struct operation *o = version && !index ? NULL : find(j, name, hash, index);
   if (o && o->old && o->bind) { /* it is not bound anew */
     if (o->jump)
@@ -209,7 +222,7 @@ int ldx_jit_stage_unbind(struct ldx_jit_object *j, const char *name, const char 
     return -ENOENT;
   struct operation what = {
       .old = old, .name = ldx_jit_symbol(j, old)->st_name, .hash = hash, .version = index, .bind = false};
-  return add(j->symbols->stage, &what) ? 0 : -ENOMEM;
+  return add(j, &what) ? 0 : -ENOMEM;
 }
 
 bool ldx_jit_stage_uses(const struct ldx_jit_object *j, uintptr_t low, uintptr_t high) {
@@ -371,6 +384,8 @@ void ldx_jit_stage_tell(const struct ldx_jit_object *j, struct ldx_jit_batch *ba
 /* What a large batch needed is not kept. */
 void ldx_jit_stage_end(struct ldx_jit_object *j) {
   struct ldx_jit_stage *s = j->symbols->stage, fresh;
+  for (uint32_t i = 1; i < s->count; i++)
+    ldx_jit_version_drop(j, s->at[i].version);
   if (s->count > SMALL && make(&fresh)) {
     release(s);
     *s = fresh;

@@ -96,21 +96,34 @@ static bool grow(struct ldx_jit_object *j, uint32_t slots) {
 
 /* --- names ----------------------------------------------------------------------------------------------- */
 
-/* Free places of like size are a list, which stands in them. Names longer than the classes hold are not many. */
-static uint32_t class_of(size_t size) { return (uint32_t)((size + 7) / 8); }
+/* Free places of like size are a list, which stands in them. Sizes go by eights at first, then they double. */
+enum { STEP = 8, STEPS = 31, DOUBLE = 8 /* as a power of two, the first of these */ };
+
+static uint32_t class_of(size_t size) {
+  if (size <= STEP * STEPS)
+    return (uint32_t)((size + STEP - 1) / STEP);
+  uint32_t log = size > 1ul << DOUBLE ? 64 - (uint32_t)__builtin_clzl(size - 1) : DOUBLE;
+  return STEPS + 1 + log - DOUBLE;
+}
+
+static size_t room_of(uint32_t class) {
+  return class <= STEPS ? class * STEP : 1ul << (class - STEPS - 1 + DOUBLE);
+}
 
 uint32_t ldx_jit_name_new(struct ldx_jit_object *j, const char *name) {
   struct ldx_jit_region *r = &j->regions[LDX_REGION_STRINGS];
-  size_t n = strlen(name) + 1, room = ldx_align_up(n, 8);
-  uint32_t class = class_of(n), *first = class < LDX_JIT_NAME_CLASSES ? &j->symbols->names[class] : NULL, at;
-  if (first && *first) {
-    at = *first;
-    *first = *(const uint32_t *)ldx_jit_name(j, at);
-  } else if (room > r->size - r->used)
+  size_t n = strlen(name) + 1;
+  uint32_t class = class_of(n), at;
+  if (class >= LDX_JIT_NAME_CLASSES)
+    return 0;
+  if (j->symbols->names[class]) {
+    at = j->symbols->names[class];
+    j->symbols->names[class] = *(const uint32_t *)ldx_jit_name(j, at);
+  } else if (room_of(class) > r->size - r->used)
     return 0;
   else {
     at = (uint32_t)r->used;
-    r->used += room;
+    r->used += room_of(class);
   }
   memcpy(ldx_jit_alias(j, r->at + at), name, n);
   return at;
@@ -118,11 +131,9 @@ uint32_t ldx_jit_name_new(struct ldx_jit_object *j, const char *name) {
 
 void ldx_jit_name_free(struct ldx_jit_object *j, uint32_t name) {
   const char *text = ldx_jit_name(j, name);
-  uint32_t class = class_of(strlen(text) + 1);
-  if (class >= LDX_JIT_NAME_CLASSES)
-    return;
-  *(uint32_t *)ldx_jit_alias(j, (uintptr_t)text) = j->symbols->names[class];
-  j->symbols->names[class] = name;
+  uint32_t *first = &j->symbols->names[class_of(strlen(text) + 1)];
+  *(uint32_t *)ldx_jit_alias(j, (uintptr_t)text) = *first;
+  *first = name;
 }
 
 /* --- versions -------------------------------------------------------------------------------------------- */
@@ -140,66 +151,94 @@ static uint32_t most_versions(const struct ldx_jit_object *j) {
   return (uint32_t)((r->at + r->size - definitions(j)) / VERSION_SIZE);
 }
 
-static void write_definition(struct ldx_jit_object *j, uint32_t n, uint16_t index, uint16_t flags, const char *name) {
-  char *at = ldx_jit_alias(j, definitions(j) + n * VERSION_SIZE);
+/* Those of which the first `count` are linked; one without a name is in use no more. */
+static void write_definition(struct ldx_jit_object *j, uint16_t index, uint16_t flags, const char *name) {
+  char *at = ldx_jit_alias(j, definitions(j) + (index - 1u) * VERSION_SIZE);
   Elf64_Verdef d = {1, flags, index, 1, elf_sysv_hash(name), sizeof d, 0};
-  Elf64_Verdaux aux = {(Elf64_Word)(name - ldx_jit_name(j, 0)), 0};
+  Elf64_Verdaux aux = {*name ? (Elf64_Word)(name - ldx_jit_name(j, 0)) : 0, 0};
+  d.vd_next = ((Elf64_Verdef *)at)->vd_next;
   memcpy(at, &d, sizeof d);
   memcpy(at + sizeof d, &aux, sizeof aux);
-  if (!n)
-    return;
-  Elf64_Verdef *before = (Elf64_Verdef *)(at - VERSION_SIZE);
-  before->vd_next = VERSION_SIZE;
+  if (index > 1)
+    ((Elf64_Verdef *)(at - VERSION_SIZE))->vd_next = VERSION_SIZE;
 }
 
-/* With the first version the object has version words: up to then no symbol had one. */
-static void begin_versions(struct ldx_jit_object *j) {
+/* With the first version the object has version words: up to then no symbol had one. The arrays are made for as many
+ * as there can be: readers of a smaller one would have to be waited for. */
+static bool begin_versions(struct ldx_jit_object *j) {
   struct elf_symtab *t = &j->object->dyn.sym;
   uintptr_t words = j->regions[LDX_REGION_VERSIONS].at;
   Elf64_Half *to = ldx_jit_alias(j, words);
+  size_t most = FIRST_VERSION + most_versions(j);
+  struct ldx_version *versions = ldx_new(most * sizeof *versions);
+  j->symbols->version_uses = ldx_new(most * sizeof *j->symbols->version_uses);
+  if (!versions || !j->symbols->version_uses) {
+    ldx_delete(versions);
+    ldx_delete(j->symbols->version_uses);
+    j->symbols->version_uses = NULL;
+    return false;
+  }
+  __atomic_store_n(&j->object->versions, versions, __ATOMIC_RELEASE);
+  __atomic_store_n(&j->object->version_count, FIRST_VERSION, __ATOMIC_RELEASE);
   for (uint32_t i = 1; i < j->symbols->room; i++) /* also of those that come */
     to[i] = VER_NDX_GLOBAL;
-  write_definition(j, 0, VER_NDX_GLOBAL, VER_FLG_BASE, j->object->soname);
+  write_definition(j, VER_NDX_GLOBAL, VER_FLG_BASE, j->object->soname);
   t->nversym = j->symbols->room;
   __atomic_store_n(&t->versym, (const Elf64_Half *)words, __ATOMIC_RELEASE);
   add_dynamic(j, DT_VERDEF, definitions(j), true);
   add_dynamic(j, DT_VERDEFNUM, 1, false);
   add_dynamic(j, DT_VERSYM, words, true);
-}
-
-/* The array is made for as many as there can be: readers of a smaller one would have to be waited for. */
-static bool add_version(struct ldx_jit_object *j, uint16_t index, const char *name) {
-  struct ldx_object *o = j->object;
-  if (!o->versions)
-    __atomic_store_n(&o->versions, ldx_new((FIRST_VERSION + most_versions(j)) * sizeof *o->versions),
-                     __ATOMIC_RELEASE);
-  if (!o->versions)
-    return false;
-  o->versions[index] = (struct ldx_version){.name = name, .hash = elf_sysv_hash(name)};
-  __atomic_store_n(&o->version_count, index + 1u, __ATOMIC_RELEASE);
   return true;
 }
 
-uint16_t ldx_jit_version(struct ldx_jit_object *j, const char *name, bool make) {
-  struct ldx_object *o = j->object;
-  uint32_t hash = elf_sysv_hash(name), count = o->version_count < FIRST_VERSION ? FIRST_VERSION : o->version_count;
-  for (uint16_t i = FIRST_VERSION; i < count; i++)
-    if (o->versions[i].hash == hash && !strcmp(o->versions[i].name, name))
-      return i;
-  uint32_t text = make && count <= most_versions(j) ? ldx_jit_name_new(j, name) : 0;
-  if (!text)
-    return 0;
-  if (!add_version(j, (uint16_t)count, ldx_jit_name(j, text))) {
-    ldx_jit_name_free(j, text);
-    return 0;
-  }
-  if (!o->dyn.sym.versym)
-    begin_versions(j);
-  write_definition(j, count - 1, (uint16_t)count, 0, ldx_jit_name(j, text));
+static void count_versions(struct ldx_jit_object *j) {
+  const uint32_t count = j->object->version_count - 1; /* with the object's own, which has index 1 */
   set_dynamic(j, DT_VERDEFNUM, count, false);
   set_dynamic(j, DT_STRSZ, j->regions[LDX_REGION_STRINGS].used, false);
   j->regions[LDX_REGION_VERSIONS].used = definitions(j) + count * VERSION_SIZE - j->regions[LDX_REGION_VERSIONS].at;
-  return (uint16_t)count;
+}
+
+uint16_t ldx_jit_version(const struct ldx_jit_object *j, const char *name) {
+  const struct ldx_object *o = j->object;
+  uint32_t hash = elf_sysv_hash(name);
+  for (uint32_t i = FIRST_VERSION; i < o->version_count; i++)
+    if (o->versions[i].hash == hash && o->versions[i].name && !strcmp(o->versions[i].name, name))
+      return (uint16_t)i;
+  return 0;
+}
+
+uint16_t ldx_jit_version_new(struct ldx_jit_object *j, const char *name) {
+  struct ldx_object *o = j->object;
+  uint32_t i = FIRST_VERSION;
+  if (!o->dyn.sym.versym && !begin_versions(j))
+    return 0;
+  while (i < o->version_count && o->versions[i].name)
+    i++;
+  uint32_t text = i <= most_versions(j) ? ldx_jit_name_new(j, name) : 0;
+  if (!text)
+    return 0;
+  o->versions[i] = (struct ldx_version){.name = ldx_jit_name(j, text), .hash = elf_sysv_hash(name)};
+  write_definition(j, (uint16_t)i, 0, o->versions[i].name);
+  if (i == o->version_count)
+    __atomic_store_n(&o->version_count, i + 1, __ATOMIC_RELEASE);
+  count_versions(j);
+  j->symbols->version_uses[i] = 1;
+  return (uint16_t)i;
+}
+
+void ldx_jit_version_keep(struct ldx_jit_object *j, uint16_t version) {
+  if (version)
+    j->symbols->version_uses[version]++;
+}
+
+/* No symbol has it that anybody could be reading. */
+void ldx_jit_version_drop(struct ldx_jit_object *j, uint16_t version) {
+  if (!version || --j->symbols->version_uses[version])
+    return;
+  struct ldx_version *v = &j->object->versions[version];
+  ldx_jit_name_free(j, (uint32_t)(v->name - ldx_jit_name(j, 0)));
+  *v = (struct ldx_version){0};
+  write_definition(j, version, 0, "");
 }
 
 static void set_version(struct ldx_jit_object *j, uint32_t slot, uint16_t word) {
@@ -260,6 +299,7 @@ void ldx_jit_symbols_free(struct ldx_jit_object *j) {
   if (s->slots)
     sys_munmap(s->slots, s->room * sizeof *s->slots);
   ldx_delete(s->retired);
+  ldx_delete(s->version_uses);
   ldx_delete(s);
   j->symbols = NULL;
 }
@@ -296,6 +336,7 @@ uint32_t ldx_jit_slot_new(struct ldx_jit_object *j, const Elf64_Sym *content, ui
   } else
     i = s->used++;
   s->slots[i] = (struct ldx_jit_slot){.hash = hash, .version = version};
+  ldx_jit_version_keep(j, version);
   Elf64_Sym *to = ldx_jit_alias(j, (uintptr_t)ldx_jit_symbol(j, i));
   to->st_value = content->st_value;
   to->st_size = content->st_size;
@@ -344,6 +385,7 @@ static void free_slot(struct ldx_jit_object *j, const struct ldx_jit_retired *r)
   Elf64_Sym *at = ldx_jit_alias(j, (uintptr_t)ldx_jit_symbol(j, r->slot));
   if (r->named)
     ldx_jit_name_free(j, at->st_name);
+  ldx_jit_version_drop(j, s->slots[r->slot].version);
   memset(at, 0, sizeof *at);
   s->slots[r->slot] = (struct ldx_jit_slot){.next = s->free};
   s->free = r->slot;

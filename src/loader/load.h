@@ -13,6 +13,7 @@ struct ldx_fixup {
   const Elf64_Rela *rel; /* of the object */
   uintptr_t resolver;
   struct ldx_object *object, *definer;
+  const Elf64_Sym *sym; /* of the definer; NULL: the relocation has none */
 };
 /* A COPY relocation: done last, because what it copies may itself be such a word. */
 struct ldx_copy {
@@ -53,10 +54,12 @@ struct ldx_load {
   struct ldx_fixups fixups;
   struct ldx_copies copies;
   struct ldx_audit_words audited;
-  bool audit_told;   /* auditors know of an object of this load */
-  int mode;          /* RTLD_* */
-  bool explicit_ns;  /* the namespace was named, not the caller's */
-  bool first_global; /* the root's search list becomes the namespace's global scope */
+  bool audit_told;                 /* auditors know of an object of this load */
+  int mode;                        /* RTLD_* */
+  const char *folder;              /* where the copy of a reloadable object is to be; NULL: as the environment says */
+  bool explicit_ns;                /* the namespace was named, not the caller's */
+  bool first_global;               /* the root's search list becomes the namespace's global scope */
+  const struct ldx_object *behind; /* the list's last, before this load's objects came; NULL: none */
   enum ldx_find_mode find_mode;
   bool startup, lazy, tls_added;
   bool of_tool; /* the object that is asked for is a tool of the program's namespace */
@@ -80,6 +83,12 @@ struct ldx_object *ldx_new_object(enum ldx_object_kind kind, const char *path);
 /* map.c: maps an open file as an object. The object's path is the file's; messages use the name asked for. */
 struct ldx_object *ldx_map_file(struct ldx_load *l, struct ldx_library_file *f, const struct stat *st,
                                 const char *name, enum ldx_object_kind kind);
+/* The same from the copy that f is; the object has it. The caller's when it fails. */
+struct ldx_object *ldx_map_shared(struct ldx_load *l, struct ldx_library_file *f, const struct stat *st,
+                                  const char *name, struct ldx_image_copy *copy);
+/* The program headers of a file that can be an object of that kind; `*own` is to be freed. NULL: see diag. */
+const Elf64_Phdr *ldx_read_phdrs(struct ldx_library_file *f, enum ldx_object_kind kind, const char *name,
+                                 uint64_t size, void **own, struct ldx_diag *d);
 bool ldx_adopt_image(struct ldx_object *o, const Elf64_Phdr *phdrs, uint32_t phnum, struct ldx_diag *d);
 /* The facts of a mapped image: dynamic section, TLS, RELRO, flags. */
 bool ldx_read_object(struct ldx_object *o, struct ldx_diag *d);
@@ -227,8 +236,8 @@ struct ldx_iteration {
   struct ldx_rlock *lock; /* the callback's, or NULL */
 };
 void ldx_retire_block(void *p);
-/* For memory of other kinds: what was out of sight when the epoch ended may go when that epoch is not younger than the
- * oldest that a reader is in (UINT64_MAX: none is). Under the writer lock. */
+/* For memory of other kinds: what was out of sight when the epoch ended may go when that epoch is not younger than
+ * the oldest that a reader is in (UINT64_MAX: none is). Under the writer lock. */
 uint64_t ldx_epoch_end(void);
 uint64_t ldx_epoch_oldest(void);
 void ldx_retire_object(struct ldx_object *o);

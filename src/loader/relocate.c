@@ -142,13 +142,14 @@ bool ldx_refers_to_symbol(uint32_t type) {
          ldx_reloc_width(type);
 }
 
-static bool defer(struct relocator *r, const Elf64_Rela *rel, struct ldx_object *definer, uintptr_t resolver) {
+static bool defer(struct relocator *r, const Elf64_Rela *rel, struct ldx_object *definer, uintptr_t resolver,
+                  const Elf64_Sym *sym) {
   struct ldx_fixups *f = &r->load->fixups;
   if (!ldx_object_has_code(definer, resolver))
     return fail(r, "resolver of an indirect function outside executable segments");
   if (f->count == f->room && !ldx_heap_grow(&ldx_self.heap, (void **)&f->at, &f->room, sizeof *f->at, 64))
     return ldx_fail(r->load->diag, LDX_DIAG_LOAD, ENOMEM, ldx_display_name(r->object), "cannot allocate memory");
-  f->at[f->count++] = (struct ldx_fixup){rel, resolver, r->object, definer};
+  f->at[f->count++] = (struct ldx_fixup){rel, resolver, r->object, definer, sym};
   return true;
 }
 
@@ -314,7 +315,7 @@ static bool apply(struct relocator *r, const Elf64_Rela *rel) {
     return p;
   case REL_IRELATIVE:
     p = target(r, rel->r_offset, 8);
-    return p && defer(r, rel, r->object, r->bias + (uint64_t)rel->r_addend);
+    return p && defer(r, rel, r->object, r->bias + (uint64_t)rel->r_addend, NULL);
   }
   if (!ldx_reloc_width(type))
     return unknown_type(r, type);
@@ -326,7 +327,7 @@ static bool apply(struct relocator *r, const Elf64_Rela *rel) {
     return apply_tls(r, b, rel, type);
   if (is_ifunc(b) && ldx_reloc_width(type) == 8 && type != REL_SIZE64 && type != REL_PC64) {
     p = target(r, rel->r_offset, 8);
-    return p && defer(r, rel, b->object, ldx_binding_address(b)) &&
+    return p && defer(r, rel, b->object, ldx_binding_address(b), b->sym) &&
            (!ldx_audited() || ldx_audit_defer(r->load, r->object, p, b, rel));
   }
   if (type == REL_GOT || type == REL_PLT) {
@@ -515,6 +516,13 @@ static bool settle_choice(struct ldx_load *l, const struct ldx_fixup *f, uintptr
   return true;
 }
 
+/* What a resolver of an object made at run time has chosen changes with the symbol. */
+static bool note_choice(const struct ldx_load *l, const struct ldx_fixup *f, uintptr_t chosen) {
+  const struct ldx_binding b = {.sym = f->sym, .object = f->definer};
+  return !f->sym || !f->definer->made || ldx_jit_note(f->object, f->rel, &b, chosen) ||
+         ldx_fail(l->diag, LDX_DIAG_LOAD, ENOMEM, ldx_display_name(f->object), "cannot allocate memory");
+}
+
 /* A resolver's answer does not change during a load: the latest ones are remembered. */
 bool ldx_run_fixups(struct ldx_load *l) {
   enum { MEMO = 64 };
@@ -539,6 +547,8 @@ bool ldx_run_fixups(struct ldx_load *l) {
     else if (!store(f->object, place_of(f), value))
       return ldx_fail(l->diag, LDX_DIAG_RELOC, EACCES, ldx_display_name(f->object),
                       "cannot change memory protections");
+    if (ldx_self.jits && !note_choice(l, f, chosen))
+      return false;
   }
   if (ldx_audited())
     ldx_audit_deferred(l);
