@@ -4,7 +4,7 @@
 
 #include "base/span.h"
 #include "base/sys.h"
-#include "elf/defs.h"
+#include "debug-protocol/symfile.h"
 
 enum { JIT_VERSION = 1, JIT_NOTHING = 0, JIT_REGISTER = 1, JIT_UNREGISTER = 2 };
 
@@ -97,6 +97,16 @@ void ldx_jit_remove(struct ldx_jit_entry **list, struct ldx_jit_entry *e) {
   tell(e, *list, JIT_UNREGISTER);
 }
 
+void ldx_jit_look_again(struct ldx_jit_entry **list, struct ldx_heap *heap) {
+  struct ldx_jit_entry nothing = {0};
+  nothing.file = ldx_symfile_make(heap, &(struct ldx_symfile){0}, &nothing.size);
+  if (!nothing.file)
+    return;
+  ldx_jit_add(list, &nothing);
+  ldx_jit_remove(list, &nothing);
+  ldx_heap_free(heap, (void *)nothing.file);
+}
+
 void ldx_jit_announce(struct ldx_jit_entry **list, struct ldx_jit_entry *e) {
   if (!ldx_jit_unseal())
     return;
@@ -109,6 +119,7 @@ void ldx_jit_drop(struct ldx_jit_entry **list, struct ldx_heap *heap, struct ldx
     if (!ldx_jit_unseal())
       return;
     ldx_jit_remove(list, e);
+    ldx_jit_look_again(list, heap);
     ldx_jit_seal();
   }
   ldx_heap_free(heap, (void *)e->file);

@@ -29,6 +29,10 @@ bool ldx_jit_unseal(void);
 void ldx_jit_seal(void);
 void ldx_jit_add(struct ldx_jit_entry **list, struct ldx_jit_entry *e);
 void ldx_jit_remove(struct ldx_jit_entry **list, struct ldx_jit_entry *e);
+/* gdb looks for the functions of its breakpoints when an entry comes, and disables those breakpoints whose functions
+ * it does not find. When an entry goes it does not look, and would take its breakpoint away from memory that has
+ * become something else: an entry comes and goes that says nothing. */
+void ldx_jit_look_again(struct ldx_jit_entry **list, struct ldx_heap *heap);
 
 /* One entry, by itself. */
 void ldx_jit_announce(struct ldx_jit_entry **list, struct ldx_jit_entry *e);

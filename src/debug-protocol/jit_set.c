@@ -15,7 +15,7 @@ struct ldx_jit_piece {
   struct ldx_jit_lines *lines; /* what the file's line tables were made of; size 0: not there any more */
   size_t weight;               /* symbols, or runs if there are more */
   size_t blank;                /* symbols that are not there any more */
-  bool hidden;                 /* not on the list while it is changed */
+  bool changed;                /* debuggers have to read it again */
   bool stale;                  /* to be written anew with the next change */
 };
 
@@ -41,6 +41,7 @@ struct work {
   struct runs runs;
   struct ldx_jit_lines *lines; /* at its end the new ones */
   struct ldx_jit_piece *taken; /* to be freed: symbols have their names there */
+  struct ldx_jit_piece *made;
 };
 
 static bool reserve(struct ldx_heap *h, void **at, size_t *room, size_t item, size_t needed) {
@@ -117,21 +118,14 @@ static void blank(struct ldx_jit_piece *p, Elf64_Sym *s) {
   s->st_name = 0;
 }
 
-static void hide(struct work *w, struct ldx_jit_piece *p) {
-  if (!p->hidden)
-    ldx_jit_remove(w->set->list, &p->told);
-  p->hidden = true;
-}
-
-static void forget_symbol(struct work *w, const struct ldx_symfile_symbol *s, bool told) {
+static void forget_symbol(struct work *w, const struct ldx_symfile_symbol *s) {
   for (struct ldx_jit_piece *p = w->set->pieces; p; p = p->next) {
     struct ldx_symfile_view v = view(p);
     Elf64_Sym *found = find_symbol(&v, s);
     if (!found)
       continue;
-    if (told)
-      hide(w, p);
     blank(p, found);
+    p->changed = true;
     p->stale = p->stale || 2 * p->blank > v.count || has_lines(p, s->value, s->value + 1);
     return;
   }
@@ -261,7 +255,6 @@ static void take_lines(struct work *w, struct ldx_jit_piece *p) {
 }
 
 static void take(struct work *w, struct ldx_jit_piece *p) {
-  hide(w, p);
   forget_range(w, p);
   blank_replaced(w, p);
   take_symbols(w, p);
@@ -387,9 +380,8 @@ static void make_piece(struct work *w, struct ldx_symfile *what) {
       free_piece(h, p);
     return;
   }
-  p->next = w->set->pieces;
-  w->set->pieces = p;
-  ldx_jit_add(w->set->list, &p->told);
+  p->next = w->made;
+  w->made = p;
 }
 
 static void make_pieces(struct work *w) {
@@ -414,12 +406,33 @@ static void make_pieces(struct work *w) {
 
 /* ---- changes */
 
-static void show_hidden(struct work *w) {
+static void show_made(struct work *w) {
+  struct ldx_jit_piece *p = w->made;
+  w->made = p->next;
+  p->next = w->set->pieces;
+  w->set->pieces = p;
+  ldx_jit_add(w->set->list, &p->told);
+}
+
+/* What is there must be found whenever a file comes (ldx_jit_look_again). */
+static void show(struct work *w) {
+  while (w->made && w->made->next)
+    show_made(w);
+  for (struct ldx_jit_piece *p = w->taken; p; p = p->next)
+    ldx_jit_remove(w->set->list, &p->told);
+  bool come = w->made;
+  if (come)
+    show_made(w);
   for (struct ldx_jit_piece *p = w->set->pieces; p; p = p->next) {
-    if (p->hidden)
-      ldx_jit_add(w->set->list, &p->told);
-    p->hidden = false;
+    if (!p->changed)
+      continue;
+    ldx_jit_remove(w->set->list, &p->told);
+    ldx_jit_add(w->set->list, &p->told);
+    p->changed = false;
+    come = true;
   }
+  if (w->taken && !come)
+    ldx_jit_look_again(w->set->list, w->set->heap);
 }
 
 static void put_in_order(struct ldx_jit_news *n) {
@@ -435,7 +448,7 @@ static void rewrite(struct work *w) {
   if (w->symbols.count || w->runs.count)
     take_alike(w);
   make_pieces(w);
-  show_hidden(w);
+  show(w);
 }
 
 static void free_work(struct work *w) {
@@ -454,7 +467,7 @@ static void change(struct work *w) {
   bool told = ldx_jit_unseal();
   put_in_order(w->news);
   for (size_t i = 0; i < w->news->gone_count; i++)
-    forget_symbol(w, &w->news->gone[i], told);
+    forget_symbol(w, &w->news->gone[i]);
   for (struct ldx_jit_piece *p = told ? NULL : w->set->pieces; p; p = p->next)
     forget_range(w, p);
   if (told) {

@@ -16,7 +16,7 @@ struct ldx_jit_piece; /* a file of the set */
 struct ldx_jit_set {
   struct ldx_heap *heap;
   struct ldx_jit_entry **list; /* that debuggers read */
-  /* The frames of [low, high), as ldx_jit_unwind_copy tells them. */
+  /* The frames of [low, high): .eh_frame with absolute pointers, without the terminator, of the heap; NULL: none. */
   char *(*frames)(uintptr_t low, uintptr_t high, size_t *size);
   struct ldx_jit_piece *pieces; /* NULL: none */
 };

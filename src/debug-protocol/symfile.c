@@ -243,7 +243,7 @@ static void put_symbols(struct layout *l) {
     while (run < what->run_count && what->runs[run].high <= s->value)
       run++;
     bool inside = run < what->run_count && s->value >= what->runs[run].low;
-    Elf64_Sym sym = {.st_name = name,
+    Elf64_Sym sym = {.st_name = inside ? name : 0,
                      .st_info = s->info,
                      .st_shndx = inside ? (uint16_t)(l->table_count + run) : SHN_ABS,
                      .st_value = s->value,

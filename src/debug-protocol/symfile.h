@@ -17,7 +17,7 @@ struct ldx_symfile_run {
 };
 struct ldx_symfile_symbol {
   const char *name;
-  uintptr_t value; /* address; outside of all runs it is an absolute symbol */
+  uintptr_t value; /* address; outside of all runs the symbol is left out: gdb crashes when it has no section */
   uint64_t size;
   unsigned char info;
 };

@@ -2,7 +2,6 @@
 #include "loader/jit_object.h"
 
 #include "ldx/jit.h"
-#include "loader/jit_core.h"
 
 /* Debug information that was given as a file. */
 struct shown_file {
@@ -14,17 +13,20 @@ struct ldx_jit_show {
   struct shown_file *files;
   struct ldx_symfile_run *framed; /* code that got frames, and waits for its batch */
   size_t framed_count, framed_room;
-  bool outside; /* some symbol has, or had, an address outside of the object */
 };
 
 static bool hidden(const struct ldx_jit_object *j) { return j->flags & LDX_JIT_QUIET || !j->show; }
 
 /* ---- the bridge: symbols, frames, lines */
 
+/* Without the terminator. */
 static char *frames(uintptr_t low, uintptr_t high, size_t *size) {
+  enum { TERMINATOR = 4 };
   const struct ldx_object *o = ldx_object_at(low);
   *size = 0;
-  return o && o->made ? ldx_jit_unwind_copy(o->made, low, high, size) : NULL;
+  char *copy = o && o->made ? ldx_jit_unwind_copy(o->made, low, high, size) : NULL;
+  *size -= copy ? TERMINATOR : 0;
+  return copy;
 }
 
 static struct ldx_jit_set *set(void) {
@@ -57,8 +59,10 @@ static size_t count_lines(const struct ldx_jit_lines *l) {
   return n;
 }
 
-static void add_run(struct ldx_jit_news *n, const struct ldx_jit_object *j, uintptr_t at, size_t size) {
-  n->run_count += run_of(j, at, size, &n->runs[n->run_count]);
+static bool add_run(struct ldx_jit_news *n, const struct ldx_jit_object *j, uintptr_t at, size_t size) {
+  bool found = run_of(j, at, size, &n->runs[n->run_count]);
+  n->run_count += found;
+  return found;
 }
 
 static void collect(struct ldx_jit_news *n, struct ldx_symfile_symbol *gone, const struct ldx_jit_object *j,
@@ -69,10 +73,8 @@ static void collect(struct ldx_jit_news *n, struct ldx_symfile_symbol *gone, con
       gone[n->gone_count++] = (struct ldx_symfile_symbol){.name = c->name, .value = c->old};
     if (c->what == LDX_JIT_REMOVED)
       continue;
-    n->symbols[n->count++] = (struct ldx_symfile_symbol){c->name, c->value, c->size, c->info};
-    size_t before = n->run_count;
-    add_run(n, j, c->value, c->size);
-    j->show->outside = j->show->outside || n->run_count == before;
+    if (add_run(n, j, c->value, c->size))
+      n->symbols[n->count++] = (struct ldx_symfile_symbol){c->name, c->value, c->size, c->info};
   }
   for (const struct ldx_jit_lines *l = b->lines; l; l = l->next)
     add_run(n, j, l->code, l->size);
@@ -139,6 +141,7 @@ static void hide_files(struct ldx_jit_show *show) {
     ldx_delete((void *)s->told.file);
     ldx_delete(s);
   }
+  ldx_jit_look_again(&ldx_self.jit, &ldx_self.heap);
   ldx_jit_seal();
 }
 
@@ -224,26 +227,9 @@ void ldx_jit_show_batch(struct ldx_jit_object *j, const struct ldx_jit_batch *ba
   tell_batch(j, batch);
 }
 
-/* Symbols that do not lie in the object. */
-static void hide_outside(const struct ldx_jit_object *j) {
-  struct ldx_symfile_symbol *gone = ldx_new(j->symbols->used * sizeof *gone);
-  struct ldx_jit_news n = {.gone = gone};
-  for (uint32_t i = 1; gone && i < j->symbols->used; i++) {
-    const struct ldx_jit_slot *slot = &j->symbols->slots[i];
-    const Elf64_Sym *s = ldx_jit_symbol(j, i);
-    uintptr_t at = slot->jump ? slot->jump->target : ldx_symbol_address(j->object, s);
-    if (slot->alive && (at < j->low || at >= j->high))
-      gone[n.gone_count++] = (struct ldx_symfile_symbol){.name = ldx_jit_name(j, s->st_name), .value = at};
-  }
-  ldx_jit_set_change(set(), &n);
-  ldx_delete(gone);
-}
-
 void ldx_jit_show_gone(struct ldx_jit_object *j) {
   if (!hidden(j)) {
     ldx_jit_set_forget(set(), j->low, j->high);
-    if (j->show->outside)
-      hide_outside(j);
     hide_files(j->show);
   }
   tell_change(j, LDX_DEBUG_OBJECT_REMOVED);

@@ -412,8 +412,10 @@ void ldx_jit_unwind_publish(struct ldx_jit_object *j) {
     replace_table(j);
   else
     change_table(j);
-  for (size_t i = 0; i < u->count; i++)
+  for (size_t i = 0; i < u->count; i++) {
+    ldx_jit_show_frames(j, u->staged[i].low, u->staged[i].high);
     ldx_delete(u->staged[i].bytes);
+  }
   u->count = 0;
 }
 
