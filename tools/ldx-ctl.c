@@ -24,11 +24,13 @@ static const char help[] =
     "  tools                   the tools in their order: name, state, file, calls, time\n"
     "  tool load PATH[,ARG...] brings a tool in: it hears of what happens from now on\n"
     "  tool disable NAME       takes away all that the tool has asked for; its code stays\n"
+    "  save OBJECT FILE        writes an object made at run time, by its name or its path, as an ELF file\n"
     "  ping                    whether it answers\n"
     "\n"
     "Examples:\n"
     "  ldx-ctl $(pidof server) dump | python3 -m json.tool\n"
     "  ldx-ctl 4711 tool load ./libldx-trace.so,out=/tmp/trace.json\n"
+    "  ldx-ctl 4711 save jit-code saved.so && objdump -d saved.so\n"
     "\n"
     "Exit status: 0 done, 1 refused by the process, 2 cannot be asked.\n";
 
@@ -80,39 +82,73 @@ static bool send_all(int fd, const char *p, size_t n) {
 
 enum { NO_ANSWER = -1 };
 
-/* The first line tells how it went; the rest is the answer. */
-static int print_answer(int fd, pid_t pid) {
+static int print_text(FILE *in) {
+  char buf[65536];
+  size_t n;
+  while ((n = fread(buf, 1, sizeof buf, in)))
+    fwrite(buf, 1, n, stdout);
+  return fflush(stdout) ? 2 : 0;
+}
+
+/* The file is opened when all of it is there. */
+static int write_file(const char *path, const char *bytes, size_t size) {
+  FILE *out = fopen(path, "we");
+  bool ok = out && fwrite(bytes, 1, size, out) == size;
+  if (out && fclose(out))
+    ok = false;
+  if (!ok)
+    fprintf(stderr, "ldx-ctl: %s: %s\n", path, strerror(errno));
+  return ok ? 0 : 2;
+}
+
+/* The first line of the answer is the number of bytes. */
+static int save_bytes(FILE *in, const char *path) {
+  size_t size = 0;
+  char *bytes = fscanf(in, "%zu", &size) == 1 && getc(in) == '\n' ? malloc(size) : NULL;
+  int status = 2;
+  if (bytes && fread(bytes, 1, size, in) == size)
+    status = write_file(path, bytes, size);
+  else
+    fprintf(stderr, "ldx-ctl: %s: the answer is cut off\n", path);
+  free(bytes);
+  return status;
+}
+
+/* The first line tells how it went; the rest is the answer, printed or, with a path, saved. */
+static int take_answer(int fd, pid_t pid, const char *path) {
   FILE *in = fdopen(fd, "r");
-  char *line = NULL, buf[65536];
-  size_t room = 0, n;
+  char *line = NULL;
+  size_t room = 0;
   int status = NO_ANSWER;
   if (in && getline(&line, &room, in) > 0) {
-    status = strcmp(line, "ok\n") ? 1 : 0;
-    if (status)
+    if (!strcmp(line, "ok\n")) {
+      status = path ? save_bytes(in, path) : print_text(in);
+    } else {
+      status = 1;
       fprintf(stderr, "ldx-ctl: %d: %s", pid, strncmp(line, "error: ", 7) ? line : line + 7);
-    while ((n = fread(buf, 1, sizeof buf, in)))
-      fwrite(buf, 1, n, stdout);
+    }
   }
   free(line);
   if (in)
     fclose(in);
-  return fflush(stdout) ? 2 : status;
+  return status;
 }
 
 /* The thread may go, or find its socket closed by the program, in the very moment: then nobody has read the request,
  * and it can be sent again. */
-static int ask(pid_t pid, const char *line, size_t n, const char **why) {
+static int ask(pid_t pid, const char *line, size_t n, const char *path, const char **why) {
   int fd = open_control(pid, why);
   if (fd < 0)
     return NO_ANSWER;
   *why = "no answer";
   if (send_all(fd, line, n))
-    return print_answer(fd, pid);
+    return take_answer(fd, pid, path);
   close(fd);
   return NO_ANSWER;
 }
 
-static int request(pid_t pid, int argc, char **argv) {
+/* path: where the answer goes; NULL: it is printed. */
+static int request(pid_t pid, int argc, char **argv, const char *path) {
   char line[4096] = "";
   size_t n = 0;
   for (int i = 0; i < argc; i++) {
@@ -125,9 +161,9 @@ static int request(pid_t pid, int argc, char **argv) {
   }
   line[n++] = '\n';
   const char *why;
-  int status = ask(pid, line, n, &why);
+  int status = ask(pid, line, n, path, &why);
   if (status == NO_ANSWER)
-    status = ask(pid, line, n, &why);
+    status = ask(pid, line, n, path, &why);
   if (status == NO_ANSWER)
     fprintf(stderr, "ldx-ctl: %d: %s\n", pid, why);
   return status == NO_ANSWER ? 2 : status;
@@ -144,5 +180,10 @@ int main(int argc, char **argv) {
     fprintf(stderr, "ldx-ctl: a process number and a command are needed; see ldx-ctl --help\n");
     return 2;
   }
-  return request((pid_t)pid, argc - 2, argv + 2);
+  bool saves = !strcmp(argv[2], "save");
+  if (saves && argc != 5) {
+    fprintf(stderr, "ldx-ctl: save needs an object and a file; see ldx-ctl --help\n");
+    return 2;
+  }
+  return request((pid_t)pid, argc - (saves ? 3 : 2), argv + 2, saves ? argv[4] : NULL);
 }

@@ -15,6 +15,7 @@
 #include "base/print.h"
 #include "base/sys.h"
 #include "loader/dump.h"
+#include "loader/jit_save.h"
 #include "loader/tools.h"
 
 /* The stack is as large as a program's: tools' code runs on it. */
@@ -102,6 +103,21 @@ static void disable_tool(struct answer *a, const char *name) {
   fail(a, "there is no such tool");
 }
 
+/* The number of bytes on a line, then the bytes: a file that was cut off is not taken for a whole one. */
+static void save(struct answer *a, const char *name) {
+  char line[32];
+  size_t size;
+  char *file = ldx_jit_save(name, &size);
+  if (file) {
+    ldx_format(line, sizeof line, "ok\n%lu\n", size);
+    say(a, line);
+    put(a, file, size);
+  } else {
+    fail(a, size ? "no memory" : "there is no such object made at run time");
+  }
+  ldx_delete(file);
+}
+
 static uint64_t number(const char *p) {
   uint64_t v = 0;
   for (; *p >= '0' && *p <= '9'; p++)
@@ -132,6 +148,8 @@ static void reply(struct answer *a, const char *line) {
     load_tool(a, rest);
   } else if (begins(line, "tool disable ", &rest)) {
     disable_tool(a, rest);
+  } else if (begins(line, "save ", &rest)) {
+    save(a, rest);
   } else {
     fail(a, "unknown request");
   }

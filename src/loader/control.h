@@ -2,7 +2,8 @@
  * nobody but the same user and root. There is none unless LDX_CTL or --ctl asks for it, or ldx-ctl brings it in.
  *
  * A request is one line; the answer is "ok" or "error: MESSAGE" and a line end, then text, then the end of the
- * stream: ping | dump | history [FROM] | explain | tools | tool load PATH[,ARG...] | tool disable NAME */
+ * stream: ping | dump | history [FROM] | explain | tools | tool load PATH[,ARG...] | tool disable NAME |
+ * save OBJECT (whose answer begins with the number of bytes) */
 #ifndef LDX_LOADER_CONTROL_H
 #define LDX_LOADER_CONTROL_H
 

@@ -11,7 +11,7 @@ import tempfile
 import time
 
 if sys.argv[1:] == ["--packages"]:  # Debian packages that the tests stand on
-    sys.exit(print("gdb util-linux"))
+    sys.exit(print("binutils gdb util-linux"))
 
 parser = argparse.ArgumentParser(description=__doc__)
 parser.add_argument("--ldx", required=True)
@@ -34,8 +34,8 @@ def check(good, text):
 class Worker:
     """A running test program; leaving the block ends it and checks what it says of itself."""
 
-    def __init__(self, *args, env=None, plain=False, program=None):
-        path = program or os.path.join(options.folder, "worker" if options.way == "command" or plain else "worker-interp")
+    def __init__(self, *args, env=None, plain=False, program="worker"):
+        path = os.path.join(options.folder, program if options.way == "command" or plain else program + "-interp")
         command = [path, *args]
         if options.way == "command" and not plain:
             command = [options.ldx, *command]
@@ -216,6 +216,75 @@ def case_errors():
     for words in ([], ["x", "ping"], ["1"]):
         r = subprocess.run([options.ctl, *words], capture_output=True, text=True, timeout=10)
         check(r.returncode == 2 and "--help" in r.stderr, r.stderr)
+
+
+def output_of(*command):
+    """Of a program that has nothing to complain of."""
+    r = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    complaint = re.search(r".*(?:warning|error|<unknown|<corrupt|invalid).*", r.stdout + r.stderr, re.I)
+    check(r.returncode == 0 and r.stderr == "" and not complaint,
+          f"{' '.join(command)}: status {r.returncode}: {r.stderr} {complaint and complaint[0]}")
+    return r.stdout
+
+
+MADE = {f"made_{i}" for i in range(1000) if not 100 <= i < 200} | {
+    "made_data", "made_text", "made_weak", "made_absolute", "made_follows"}
+CALL = "import ctypes, sys; l = ctypes.CDLL(sys.argv[1]); print(l.made_7(), l.made_999(), ctypes.c_int.in_dll(l, 'made_data').value)"
+
+
+def case_saved_object():
+    with Worker(program="made") as w, tempfile.TemporaryDirectory() as folder:
+        file = os.path.join(folder, "saved.so")
+        ctl(w.pid, "save", "libctl-made.so", file)
+        output_of("readelf", "-aW", "--debug-dump=frames", file)
+        names = {line.split()[-1]: line.split() for line in output_of("nm", file).splitlines()}
+        check(set(names) == MADE | {"made_version"}, f"nm: {set(names) ^ MADE}")
+        kinds = {name: names[name][1] for name in ("made_7", "made_weak", "made_data", "made_text", "made_absolute")}
+        check(list(kinds.values()) == list("TWDRA"), f"nm: {kinds}")
+        dynamic = set(re.sub("@@?", "@", line.split()[-1]) for line in output_of("nm", "-D", file).splitlines())
+        check(dynamic == MADE | {"made_version@MADE_1", "made_version@MADE_2"}, f"nm -D: {dynamic ^ MADE}")
+        code = output_of("objdump", "-d", "--no-show-raw-insn", file)
+        for i in 0, 7, 99, 200, 999:
+            check(re.search(rf"<made_{i}>:\n.*\smov +\$0x{i:x},%eax\n.*\sret", code), f"objdump: made_{i}: {code[:2000]}")
+        at = names["made_7"][0]
+        out = output_of("gdb", "-nx", "-batch", "-ex", f"info symbol 0x{at}", "-ex", "x/dw &made_data", "-ex", "x/s &made_text", file)
+        check("made_7 in section .text" in out and "4711" in out and '"what was made"' in out, f"gdb: {out}")
+        with open(f"/proc/{w.pid}/maps") as maps:
+            lines = [line.split() for line in maps if "libctl-made.so" in line]
+        inside = [line[1] for line in lines if int(line[0].split("-")[0], 16) <= int(at, 16) < int(line[0].split("-")[1], 16)]
+        check(len(inside) == 1 and inside[0].startswith("r-x"), f"made_7 is not at {at}: {lines}")
+        check(output_of(sys.executable, "-c", CALL, file) == "7 999 4711\n", "it cannot be loaded")
+
+
+def case_saved_by_path_and_while_it_changes():
+    with Worker(program="made", env={"LDX_CTL": "1"}) as w, tempfile.TemporaryDirectory() as folder:
+        files = [os.path.join(folder, name) for name in ("a", "b")]
+        state = json.loads(ctl(w.pid, "dump"))
+        made = {o["soname"]: o["path"] for o in state["objects"] if "runtime" in o["flags"]}
+        check(set(made) == {"libctl-made.so", "libctl-empty.so", "changing object"}, f"{made}")
+        for name, path in made.items():
+            ctl(w.pid, "save", path, files[0])
+            ctl(w.pid, "save", name, files[1])
+            check(f"[{name}]" in output_of("readelf", "-aW", files[0]), f"another object than {name}")
+            output_of("readelf", "-aW", files[1])
+        for _ in range(30):
+            ctl(w.pid, "save", "changing object", files[0])
+            output_of("readelf", "-aW", "--debug-dump=frames", files[0])
+            names = [line.split()[-1] for line in output_of("nm", files[0]).splitlines()]
+            check(len(names) == len(set(names)) and len(names) in (15, 16), f"{names}")
+
+
+def case_save_errors():
+    with Worker(program="made") as w, tempfile.TemporaryDirectory() as folder:
+        file = os.path.join(folder, "saved.so")
+        for name in "libc.so.6", "nobody.so", "", "/proc/self/exe":
+            check("no such object made at run time" in ctl(w.pid, "save", name, file, status=1), name)
+        check(not os.path.exists(file), "a file for nothing")
+        check("No such file" in ctl(w.pid, "save", "libctl-made.so", folder + "/none/file", status=2), "")
+        check("No space" in ctl(w.pid, "save", "libctl-made.so", "/dev/full", status=2), "")
+        check("an object and a file" in ctl(w.pid, "save", "libctl-made.so", status=2), "")
+    with Worker("wait") as w:
+        check("no such object" in ctl(w.pid, "save", "libctl-made.so", "/dev/null", status=1), "")
 
 
 def case_other_user():
