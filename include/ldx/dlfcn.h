@@ -42,6 +42,8 @@
 #define RTLD_RELOADABLE 0x100000
 #endif
 
+#ifdef LM_ID_BASE /* musl has no namespaces */
+
 #ifdef __cplusplus
 extern "C" {
 #endif
@@ -53,6 +55,8 @@ int dl_iterate_ns_phdr(Lmid_t ns, int (*callback)(struct dl_phdr_info *info, siz
 
 #ifdef __cplusplus
 }
+#endif
+
 #endif
 
 #endif

@@ -99,8 +99,9 @@ struct ldx_options {
   const char *cache;                        /* --cache, LDX_CACHE: files and folders, "auto" among them */
   const char *cache_key;                    /* --cache-key */
   struct ldx_words policies;
-  const char *policy_env; /* LDX_POLICY */
-  size_t static_tls;      /* bytes for libraries that come when threads are there; 0: the usual */
+  const char *policy_env;  /* LDX_POLICY */
+  const char *persist_dir; /* LDX_PERSIST_DIR */
+  size_t static_tls;       /* bytes for libraries that come when threads are there; 0: the usual */
   const char *plan, *explain, *record, *frozen, *sbom, *check; /* plan.h, record.h; NULL: not asked for */
   bool tree, json;
   uint32_t perf; /* LDX_JIT_PERF_*, of all objects made at run time */
@@ -194,6 +195,8 @@ struct ldx_process {
   struct ldx_jit_entry *jit;   /* images from memory that debuggers were told of */
   struct ldx_jit_object *jits; /* jit_object.h: objects made at run time */
   struct ldx_jit_set shown;    /* jit_show.c: what debuggers are shown of these */
+  struct ldx_image_copy *copies; /* reload.h: objects opened with RTLD_RELOADABLE */
+  bool memory_watched;         /* musl tells of forks */
   struct ldx_jit_perf *perf;   /* jit_perf.h: files for profilers; NULL: there are none */
 
   struct ldx_args args;

@@ -7,6 +7,7 @@
 #include "loader/dl.h"
 #include "loader/error.h"
 #include "loader/musl.h"
+#include "loader/reload.h"
 #include "loader/tell_thread.h"
 #include "loader/threads.h"
 
@@ -51,7 +52,7 @@ static void complain_of_load(const char *name, struct ldx_diag *d) {
 static void *musl_dlopen(const char *name, int mode) {
   struct ldx_object *program = ldx_self.base.program;
   struct ldx_diag d = {.heap = &ldx_self.heap};
-  mode &= RTLD_LAZY | RTLD_NOW | RTLD_NOLOAD | RTLD_GLOBAL | RTLD_NODELETE;
+  mode &= RTLD_LAZY | RTLD_NOW | RTLD_NOLOAD | RTLD_GLOBAL | RTLD_NODELETE | LDX_RTLD_RELOADABLE;
   if (!(mode & RTLD_LAZY))
     mode |= RTLD_NOW;
   ldx_watch_forks();

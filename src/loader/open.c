@@ -8,6 +8,7 @@
 #include "loader/journal.h"
 #include "loader/namespaces.h"
 #include "loader/record.h"
+#include "loader/reload.h"
 #include "loader/steer.h"
 #include "loader/allow.h"
 #include "loader/tell_library.h"
@@ -153,7 +154,8 @@ static struct ldx_object *map_found(struct ldx_load *l, struct ldx_library_file 
   if (o || ldx_failed(l->diag))
     return o;
   ldx_trace_map(name, l->ns);
-  o = ldx_map_file(l, f, &st, name, LDX_LIBRARY);
+  bool copied = (mode & LDX_RTLD_RELOADABLE) && !l->root; /* the named object, not what it needs */
+  o = copied ? ldx_map_copy(l, f, &st, name) : ldx_map_file(l, f, &st, name, LDX_LIBRARY);
   if (!o)
     return NULL;
   bool refused = (l->of_tool || (l->ns->of_tool && !l->root && !loader)) && !ldx_allow_tool(o, f->fd, name, l->diag);

@@ -183,6 +183,7 @@ void ldx_read_environment(struct ldx_args *a, struct ldx_options *o, struct ldx_
   o->policy_env = a->auxv.secure ? NULL : ldx_getenv(a, "LDX_POLICY");
   if (!a->auxv.secure && has_ldx_variable(a)) {
     const char *perf = ldx_getenv(a, "LDX_PERF");
+    o->persist_dir = ldx_getenv(a, "LDX_PERSIST_DIR");
     read_plan_variables(a, o);
     if (perf)
       read_perf(perf, "LDX_PERF", o);

@@ -235,8 +235,25 @@ static bool read_versions(struct ldx_object *o, struct reading *r, struct ldx_di
   return ok;
 }
 
+/* What a search would trust. */
+static bool check_symbols(const struct ldx_object *o, const struct elf_symtab *t) {
+  uint32_t count = elf_symbol_count(t);
+  for (uint32_t i = 1; i < count; i++) {
+    const Elf64_Sym *s = &t->sym[i];
+    unsigned type = ELF64_ST_TYPE(s->st_info);
+    if (s->st_shndx == SHN_UNDEF || (type != STT_GNU_IFUNC && type != STT_TLS))
+      continue;
+    if (type == STT_TLS ? s->st_value > o->tls.memsz || !o->tls.modid
+                        : !ldx_object_has_code(o, ldx_symbol_address(o, s)))
+      return false;
+  }
+  return true;
+}
+
 static bool read_anew(struct ldx_object *o, struct reading *r, struct ldx_diag *d) {
   enum elf_error e = elf_read_dynamic(&o->image, &r->dyn);
+  if (!e && !check_symbols(o, &r->dyn.sym))
+    e = ELF_BAD_SYMTAB;
   if (e)
     return ldx_fail(d, LDX_DIAG_LOAD, 0, ldx_display_name(o), "%s", elf_error_text(e));
   r->tables = ldx_new(sizeof *r->tables);

@@ -1,0 +1,3 @@
+/* Refers to a name that the library has only from its first reload on. */
+int omega(void);
+int use(void) { return omega(); }
