@@ -16,8 +16,9 @@
  * `ldx-ctl PID save NAME FILE` writes it with section headers.
  *
  * Any thread may call these functions, but not from a signal handler. They return 0 or a negative errno value, keep
- * nothing of their arguments, and change nothing when they fail. No libc has them: they are found in a process that
- * ldx started, by references that stay undefined (or weak) when a program is linked, or by dlsym(RTLD_DEFAULT, ...).
+ * nothing of their arguments, and change nothing when they fail. Link with libldx.a, where
+ * they answer -ENOSYS (NULL) in a process that ldx did not start; a shared library may also leave them undefined, and
+ * dlsym(RTLD_DEFAULT, ...) finds them.
  */
 #ifndef LDX_JIT_H
 #define LDX_JIT_H
@@ -87,7 +88,7 @@ int ldx_jit_unbind(ldx_jit *jit, const char *name, const char *version);
  * read as if they were at `where` (NULL: at `frames` itself; pointers relative to the section's begin are not
  * supported). The code that they describe must lie in the object. */
 int ldx_jit_frames(ldx_jit *jit, const void *frames, size_t size, const void *where);
-/* For code without such bytes. */
+/* For code without such bytes. The code must have been written: it is looked at. */
 enum ldx_jit_frame {
   LDX_JIT_FRAME_LEAF,    /* does not move the stack pointer */
   LDX_JIT_FRAME_POINTER, /* begins with push %rbp; mov %rsp,%rbp (with or without endbr64 before), ends with leave or

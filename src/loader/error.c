@@ -81,10 +81,11 @@ static struct ldx_error_state *error_state(void) {
   return th ? &th->error : &ldx_self.startup_error;
 }
 
+/* What was there is taken out first, once: a signal handler's error may come in between. */
 void ldx_set_error(struct ldx_diag *d) {
   struct ldx_error_state *e = error_state();
-  ldx_delete(e->diag.object);
-  ldx_delete(e->line);
+  ldx_delete(__atomic_exchange_n(&e->diag.object, NULL, __ATOMIC_RELAXED));
+  ldx_delete(__atomic_exchange_n(&e->line, NULL, __ATOMIC_RELAXED));
   *e = (struct ldx_error_state){*d, NULL, true};
   *d = (struct ldx_diag){.heap = d->heap};
 }

@@ -2,15 +2,13 @@
  * it. The file's other users are a debugger (break FUNCTION), perf (LDX_PERF=map) and whatever looks symbols up by
  * name. */
 #include <dlfcn.h>
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "compile.h"
 #include "object.h"
-
-/* Without ldx it is not there. */
-extern __typeof__(ldx_jit_new) ldx_jit_new __attribute__((weak));
 
 static char *read_text(const char *path) {
   FILE *file = fopen(path, "r");
@@ -45,13 +43,11 @@ int main(int argc, char **argv) {
     fprintf(stderr, "usage: ldx %s FILE.c FUNCTION [NUMBER...] (at most %d)\n", argv[0], MOST);
     return 2;
   }
-  if (!ldx_jit_new) {
-    fprintf(stderr, "%s: run me with ldx\n", argv[0]);
-    return 1;
-  }
   for (int i = 3; i < argc; i++)
     a[i - 3] = strtol(argv[i], NULL, 0);
   int r = ldx_jit_new("libjit-run.so", LDX_JIT_GLOBAL, NULL, &jit);
+  if (r)
+    fprintf(stderr, "%s: %s\n", argv[0], r == -ENOSYS ? "run me with ldx" : strerror(-r));
   if (r || compile(jit, argv[1]))
     return 1;
   long (*f)(long, long, long, long, long, long);
