@@ -48,18 +48,34 @@ def text(address):
 
 
 def address_of(name):
+    """Takes gdb some milliseconds."""
     with gdb.with_parameter('language', 'c'):
         return int(gdb.parse_and_eval(f'(unsigned long)&{name}'))
 
 
-def block():
-    """The block of the selected inferior; None: ldx is not there, or has not begun."""
+def block_at(address):
     try:
-        address = address_of('_ldx_debug')
         read = Block(address, *BLOCK.unpack(memory(address, BLOCK.size)))
     except gdb.error:
         return None
     return read if read.magic == b'LDXD' and read.version else None
+
+
+addresses = {}  # of blocks, by process
+
+
+def block():
+    """The block of the selected inferior; None: ldx is not there, or has not begun."""
+    process = gdb.selected_inferior().num, gdb.selected_inferior().pid
+    found = block_at(addresses[process]) if process in addresses else None
+    if not found:
+        try:
+            found = block_at(address_of('_ldx_debug'))
+        except gdb.error:
+            return None
+    if found and process[1]:
+        addresses[process] = found.address
+    return found
 
 
 def need_block():
@@ -181,27 +197,63 @@ def is_live():
 
 
 def write_reader(set_bits, clear_bits=0):
+    """False: there is no ldx, or its process can't be written."""
     ldx = block() if is_live() else None
-    if ldx:
-        bits = ldx.reader & ~clear_bits | set_bits
-        if bits != ldx.reader:
+    try:
+        if ldx:
+            bits = ldx.reader & ~clear_bits | set_bits
             gdb.selected_inferior().write_memory(ldx.address + READER_AT, struct.pack('<I', bits))
-
-
-def tell_that_changes_are_read(_event=None):
-    try:
-        write_reader(READS_CHANGES)
-        symbols_changed.listen()
+        return ldx is not None
     except gdb.error:  # it runs, or is gone
-        pass
+        return False
 
 
-def leave(_event=None):
-    """Takes the bit back, before the debugger goes."""
-    try:
+def is_ldx(objfile):
+    """If ldx is stripped it is not known by this."""
+    return objfile.lookup_global_symbol('_ldx_debug_changed') is not None
+
+
+class Presence:
+    """Sees to it that processes know of this debugger, without a search for ldx at each step."""
+
+    def __init__(self):
+        self.told, self.searched = set(), None  # inferiors; what the last search was in
+        self.ldx_loaded = any(map(is_ldx, gdb.objfiles()))
+
+    def tell(self):
+        if write_reader(READS_CHANGES):
+            self.told.add(gdb.selected_inferior().num)
+            symbols_changed.listen()
+
+    def stopped(self, _event):
+        files = gdb.selected_inferior().num, len(gdb.objfiles())
+        if files[0] not in self.told and self.searched != files:
+            self.searched = files
+            self.tell()
+
+    def loaded(self, event):
+        """ldx may be loaded before it has begun; files come after that, too."""
+        if gdb.selected_inferior().num not in self.told:
+            self.ldx_loaded = self.ldx_loaded or is_ldx(event.new_objfile)
+            if self.ldx_loaded:
+                self.tell()
+
+    def forget(self, _event=None):
+        self.told.clear()
+        self.searched = None
+
+    def clear(self, _event):
+        """Another program comes."""
+        self.forget()
+        self.ldx_loaded = False
+
+    def leave(self, _event=None):
+        """Takes the bit back, before the debugger goes."""
         write_reader(0, READS_CHANGES)
-    except gdb.error:
-        pass
+        self.forget()
+
+
+presence = Presence()
 
 
 # ---- stopping
@@ -423,12 +475,14 @@ def begin():
     if not exists('info linker-namespaces'):
         InfoNamespaces()
     CatchSymbols('catch', False), CatchSymbols('tcatch', True)
-    gdb.events.stop.connect(tell_that_changes_are_read)
-    gdb.events.new_objfile.connect(tell_that_changes_are_read)
-    gdb.events.gdb_exiting.connect(leave)
+    gdb.events.stop.connect(presence.stopped)
+    gdb.events.new_objfile.connect(presence.loaded)
+    gdb.events.exited.connect(presence.forget)
+    gdb.events.clear_objfiles.connect(presence.clear)
+    gdb.events.gdb_exiting.connect(presence.leave)
     if not exists('hook-detach'):  # the user may have one
-        gdb.execute('define hook-detach\npython gdb.ldx.leave()\nend')
-    tell_that_changes_are_read()
+        gdb.execute('define hook-detach\npython gdb.ldx.presence.leave()\nend')
+    presence.tell()
 
 
 # The file becomes a module of its own, once: gdb runs it for each file that it takes for ldx, and among the names of its user,
