@@ -9,6 +9,7 @@
 #include "base/sys.h"
 #include "base/valgrind.h"
 #include "ldx/jit.h"
+#include "loader/jit_core.h"
 
 static uint32_t wanted(const struct ldx_jit_object *j) {
   uint32_t files = LDX_JIT_PERF_MAP | LDX_JIT_PERF_DUMP;
@@ -44,6 +45,7 @@ static void put(const struct round *r, const struct ldx_jit_object *j, unsigned 
   if ((type != STT_FUNC && type != STT_GNU_IFUNC) || at < code->at || at - code->at >= code->size)
     return;
   size_t room = code->at + code->size - at;
+  size = size ? size : ldx_jit_block_size(j, at, false);
   const struct ldx_perf_function f = {name, at, size < room ? size : room};
   if (r->files & LDX_JIT_PERF_MAP)
     put_line(&r->perf->map, &f);
@@ -58,11 +60,11 @@ static bool open_map(struct ldx_jit_perf *p) {
 }
 
 static void begin(struct round *r) {
-  r->now = ldx_perf_now();
   if ((r->files & LDX_JIT_PERF_MAP) && !open_map(r->perf))
     r->files &= ~(uint32_t)LDX_JIT_PERF_MAP;
   if ((r->files & LDX_JIT_PERF_DUMP) && !ldx_perf_dump_open(r->perf))
     r->files &= ~(uint32_t)LDX_JIT_PERF_DUMP;
+  r->now = ldx_perf_now();
 }
 
 static void end(const struct round *r) {

@@ -52,9 +52,11 @@ static int64_t process_began(void) {
   return booted + (int64_t)(ticks * (UINT64_C(1000000000) / a_second));
 }
 
-/* Of a process that had this number before. */
+/* Of a process that had this number before. The two clocks go by steps of some milliseconds; numbers do not come back
+ * that fast. */
 static bool is_older(const struct stat *st) {
-  return st->st_mtim.tv_sec * INT64_C(1000000000) + st->st_mtim.tv_nsec < process_began();
+  const int64_t second = 1000000000;
+  return st->st_mtim.tv_sec * second + st->st_mtim.tv_nsec < process_began() - second;
 }
 
 /* In a folder that everybody may write to, a name may be somebody's trap: a link, a pipe, a file that he reads. */
@@ -87,12 +89,13 @@ static bool open_file(struct ldx_perf_file *f, bool fresh, bool again) {
   struct stat st;
   long r = sys_fstat(f->fd, &st);
   int error = ldx_sys_failed(r) ? (int)-r : check_owner(&st);
-  if (!error && !fresh && !again && st.st_size && is_older(&st))
-    error = (int)-LDX_SYS(SYS_ftruncate, f->fd, 0, 0, 0, 0, 0);
-  if (error) {
+  bool older = !error && !fresh && !again && st.st_size && is_older(&st);
+  if (error || older)
     sys_close(f->fd);
+  if (error)
     return ldx_perf_file_fail(f, error, "cannot write names for profilers");
-  }
+  if (older)
+    return open_file(f, true, false);
   f->dev = st.st_dev;
   f->ino = st.st_ino;
   move_away(f);

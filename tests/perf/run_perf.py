@@ -15,7 +15,7 @@ sys.dont_write_bytecode = True
 import jitdump
 
 if sys.argv[1:] == ["--packages"]:  # Debian packages that the tests stand on
-    sys.exit(print("gdb linux-perf util-linux valgrind"))
+    sys.exit(print("gdb linux-perf strace util-linux valgrind"))
 
 parser = argparse.ArgumentParser(description=__doc__)
 parser.add_argument("--ldx", required=True)
@@ -222,7 +222,6 @@ def case_unwritable():
 def case_full_disk():
     """No record is cut off where the disk is full, and the program runs on."""
     script = 'mount -t tmpfs -o size=256k none "$1" && shift && exec "$@"'
-    keep = 'cp "$0"/jit-*.dump "$1"; rm -r "$0"'
     full, kept = os.path.join(folder, "full"), os.path.join(folder, "kept")
     os.mkdir(full)
     os.mkdir(kept)
@@ -245,11 +244,24 @@ def case_not_mappable():
 
 
 def case_marker_is_not_writable():
-    script = 'exec "$@"'
     words = ["strace", "-f", "-e", "trace=mmap,mprotect", *command("files")]
     r = run(words, env={"LDX_PERF": "map,dump"})
-    check(script and not re.search(r"PROT_WRITE\|PROT_EXEC|PROT_EXEC\|PROT_WRITE", r.stderr), "writable and executable")
+    check(not re.search(r"PROT_WRITE\|PROT_EXEC|PROT_EXEC\|PROT_WRITE", r.stderr), "writable and executable")
     check(re.search(r"mmap\(NULL, 4096, PROT_READ\|PROT_EXEC, MAP_PRIVATE, \d+, 0\)", r.stderr), "no marker")
+    os.unlink(map_path(told(r.stdout)[0].pid))
+
+
+def case_privileged():
+    """A program that has more rights than its user writes no files for him, by whatever way they are wanted."""
+    if options.way == "command":
+        return  # there ldx is what the kernel starts, and has no rights
+    path = shutil.copy(WORKER, folder)
+    os.chmod(path, 0o4755)
+    os.chmod(folder, 0o755)
+    for words, env in ((["files"], {"LDX_PERF": "map,dump"}), (["files", "map,dump"], {})):
+        r = run([path, *words], env=env, user=65534, group=65534)
+        no_map_of(told(r.stdout)[0].pid)
+        check(os.listdir(folder) == [os.path.basename(path)] and not r.stderr, f"{os.listdir(folder)} {r.stderr}")
 
 
 # --- perf ----------------------------------------------------------------------------------------------------
@@ -306,10 +318,13 @@ def case_perf_stacks():
 def case_perf_child():
     """A forked child's memory is mapped anew: names come from its own files."""
     functions = record("child", "map")
-    child = [f for f in functions if f.name == "jit_inherited"]
-    check(len(child) == 1, "the child has told nothing")
-    found = [name for address, name in samples("data") if child[0].address <= address < child[0].address + 12]
-    check(found and set(found) == {"jit_inherited"}, f"{set(found)}")
+    check([f.name for f in functions] == ["jit_inherited"] * 2, "parent or child has told nothing")
+    check(functions[0].pid != functions[1].pid, "there is no child")
+    check_names(samples("data"), functions)
+    report = run(["perf", "report", "-i", "data", "--stdio"]).stdout
+    check(re.search(r"\d\d\.\d\d% .*jit_inherited", report), report)
+    for f in functions:
+        check([name for _, _, name in read_map(f.pid)] == ["jit_inherited"], "a map of another name")
 
 
 # --- valgrind ------------------------------------------------------------------------------------------------
@@ -345,7 +360,7 @@ def case_valgrind_gdb():
             os.killpg(process.pid, signal.SIGKILL)
             process.communicate()
     check(re.search(r"Breakpoint 1, .*jit_calls", r.stdout), r.stdout + r.stderr)
-    check(re.search(r"^jit_calls in section", r.stdout, re.M), r.stdout + r.stderr)
+    check(re.search(r"^jit_calls( \+ 4)? in section", r.stdout, re.M), r.stdout + r.stderr)
     check(re.search(r"#0 .*here \(.*\n#1 .*jit_calls \(.*\n#2 .*stop \(.*\n#3 .*main \(", r.stdout), r.stdout + r.stderr)
     check(out == "42\n" and "ERROR SUMMARY: 0 errors" in errors, out + errors)
 

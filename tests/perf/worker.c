@@ -129,6 +129,22 @@ static void add_many(void) {
   }
 }
 
+/* A function whose size nobody has told is as large as its block, which is one of 16 bytes; and one whose address is
+ * that of a jump to its code, which is known by its name. */
+static void add_unusual(void) {
+  enum { BLOCK = 16 };
+  byte code[BLOCK] = {0xb8, 8, 0, 0, 0, 0xc3};
+  struct ldx_jit_symbol s = {
+      .size = sizeof s, .flags = LDX_JIT_FOLLOWS, .name = "follows", .bytes = RETURNS, .type = STT_CODE};
+  void *sizeless = put(code, BLOCK);
+  s.addr = returning(9);
+  bind("sizeless", sizeless, 0, STT_CODE);
+  need(ldx_jit_bind(jit, &s) == 0, "not bound");
+  publish();
+  tell("sizeless", sizeless, BLOCK, "");
+  tell("follows", s.addr, RETURNS, "");
+}
+
 /* A record larger than what is written at once. */
 static void add_large(void) {
   enum { LARGE = 300000 };
@@ -152,6 +168,7 @@ static void write_files(const char *files) {
   need(ldx_jit_free(jit, at) == 0, "not freed");
   call(add("in_its_place", 4), 4);
   add_many();
+  add_unusual();
   add_large();
   ldx_jit *first = jit;
   jit = make("libperf-second.so", files);
@@ -236,6 +253,7 @@ static void spin_in_child(const char *files) {
   void *at = put(hot, sizeof hot);
   bind("jit_inherited", at, sizeof hot, STT_CODE);
   publish();
+  tell("jit_inherited", at, sizeof hot, "");
   fflush(stdout);
   pid_t child = fork();
   if (child) {

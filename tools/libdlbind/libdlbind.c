@@ -11,8 +11,9 @@
 
 static const struct ldx_dlbind_functions *functions(void) {
   static atomic_flag told = ATOMIC_FLAG_INIT;
-  if (&ldx_dlbind)
-    return &ldx_dlbind;
+  const struct ldx_dlbind_functions *const all = &ldx_dlbind;
+  if (all)
+    return all;
   if (!atomic_flag_test_and_set(&told))
     fprintf(stderr,
             "%s: libdlbind.so: objects are made by ldx, which does not run this program: start it as `ldx PROGRAM`\n",
