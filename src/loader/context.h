@@ -189,10 +189,11 @@ struct ldx_audit {
 };
 
 struct ldx_process {
-  struct ldx_r_debug r_debug;  /* of the base namespace; first, so that it is easy to find */
-  struct ldx_debug changes;    /* _ldx_debug */
-  uint64_t early_tcb[8];       /* thread control block until the program's own exists */
-  struct ldx_jit_entry *jit;   /* images from memory that debuggers were told of */
+  struct ldx_r_debug r_debug; /* of the base namespace; first, so that it is easy to find */
+  struct ldx_debug changes;   /* _ldx_debug */
+  uint64_t early_tcb[8];      /* thread control block until the program's own exists */
+  struct ldx_jit_entry *jit;  /* images from memory that debuggers were told of */
+  struct ldx_debug_command debug_command;
   struct ldx_jit_object *jits; /* jit_object.h: objects made at run time */
   struct ldx_jit_set shown;    /* jit_show.c: what debuggers are shown of these */
   struct ldx_image_copy *copies; /* reload.h: objects opened with RTLD_RELOADABLE */

@@ -84,9 +84,11 @@ static struct ldx_object *run(struct ldx_load *l, const struct request *r, bool 
     l->root->loader = NULL; /* a root inherits no RPATH */
     l->root->nodelete |= (r->mode & RTLD_NODELETE) != 0;
   }
-  ldx_debug_load(r->ns);
+  if (l->fresh.count) /* else nothing comes that debuggers don't know */
+    ldx_debug_load(r->ns);
   bool ok = ldx_run_load(l, ldx_discover_root);
-  ldx_debug_loaded(r->ns, l->behind, ok);
+  if (l->fresh.count)
+    ldx_debug_loaded(r->ns, l->behind, ok);
   if (ok && ldx_audited() && !l->audit_told)
     ldx_audit_consistent(l);
   return ok ? l->root : NULL;

@@ -127,16 +127,24 @@ static void trace_nodelete(const struct ldx_load *l) {
       ldx_debug("activating NODELETE for %s [%ld]", ldx_display_name(l->fresh.at[i]), l->ns->id);
 }
 
+/* At start-up some are on the list from the beginning. The loader moves to its end. */
+static void enlist(struct ldx_load *l, struct ldx_object *o) {
+  bool listed = o == l->ns->first || (l->startup && o->map.l_prev);
+  if (listed && o->kind == LDX_LOADER)
+    ldx_namespace_unlink(l->ns, o);
+  if (!listed || o->kind == LDX_LOADER)
+    ldx_namespace_append(l->ns, o);
+  if (!listed)
+    ldx_names_add(l->ns, &ldx_self.heap, o);
+}
+
 static void publish(struct ldx_load *l, struct ldx_object *o) {
   o->pending = false;
   o->dlopened = !l->startup;
   glibc_fill_map(&ldx_self.glibc, o);
   if (o->jit)
     ldx_jit_announce(&ldx_self.jit, o->jit);
-  if ((!l->startup || !o->map.l_prev) && o != l->ns->first) {
-    ldx_namespace_append(l->ns, o);
-    ldx_names_add(l->ns, &ldx_self.heap, o);
-  }
+  enlist(l, o);
   __atomic_add_fetch(&ldx_self.adds, 1, __ATOMIC_RELEASE);
 }
 
@@ -152,12 +160,15 @@ static bool commit(struct ldx_load *l) {
   for (uint32_t i = 0; (!l->startup || ldx_self.prepared) && i < l->statics.count; i++)
     ldx_tls_init_static(&ldx_self.tls, l->statics.at[i]);
   glibc_set_tls(&ldx_self.glibc, &ldx_self.tls);
+  if (l->fresh.count)
+    ldx_debug_commit(l->ns);
+  l->behind = l->ns->last;
   for (uint32_t i = 0; i < l->fresh.count; i++)
     publish(l, l->fresh.at[i]);
   ldx_keep_shared(l);
   if (l->first_global)
     l->ns->program = l->root;
-  l->ns->debug->r_map = l->ns->first_real;
+  ldx_debug_set_list(l->ns);
   glibc_sync_namespace(&ldx_self.glibc, l->ns);
   ldx_tell_modules(l);
   return true;
@@ -226,7 +237,7 @@ void ldx_load_discard(struct ldx_load *l) {
 
 bool ldx_run_load(struct ldx_load *l, bool (*discover)(struct ldx_load *)) {
   bool ok = discover(l);
-  if (ok && !l->startup && !l->early)
+  if (ok && l->fresh.count && !l->startup && !l->early)
     ldx_debug_mapped(l->ns);
   ldx_close_flush(&ldx_self.closing);
   if (ok && ldx_audited() && l->audit_told && !l->startup)

@@ -238,7 +238,7 @@ static void set_debug_address(void) {
   const Elf64_Sym *s = ldx_symbol_in(libc, &r);
   void **p = s ? elf_at_memory(&libc->image, s->st_value, sizeof *p, PF_W) : NULL;
   if (p)
-    *p = &ldx_self.r_debug;
+    *p = ldx_debug_inside(&ldx_self.r_debug);
 }
 
 uintptr_t ldx_musl_started(void) {

@@ -38,17 +38,12 @@ static long free_id(void) {
 
 /* The debugger's list is in order of ids; a reader that knows one namespace only stops at the base one. */
 static void publish(struct ldx_namespace *ns) {
-  struct ldx_r_debug *d = &ldx_self.r_debug;
   struct ldx_namespace *before = ldx_namespace_of_id(ns->id - 1), **link = &ldx_self.base.next;
   while (*link && (*link)->id > ns->id) /* the youngest first: at exit they go in that order */
     link = &(*link)->next;
   ns->next = *link;
   __atomic_store_n(link, ns, __ATOMIC_RELEASE);
-  if (before)
-    d = before->debug;
-  ns->debug->r_next = d->r_next;
-  __atomic_store_n(&d->r_next, ns->debug, __ATOMIC_RELEASE);
-  ldx_self.r_debug.r_version = LDX_R_DEBUG_CHAINED;
+  ldx_debug_link(&ldx_self.r_debug, before ? before->debug : &ldx_self.r_debug, ns->debug);
 }
 
 const struct ldx_policy_namespace *ldx_namespace_rule(const char *file) {
@@ -83,11 +78,8 @@ void ldx_namespace_drop_empty(struct ldx_namespace *ns) {
   struct ldx_namespace **link = &ldx_self.base.next;
   while (*link != ns)
     link = &(*link)->next;
-  struct ldx_r_debug *d = &ldx_self.r_debug;
-  while (d->r_next != ns->debug)
-    d = d->r_next;
   __atomic_store_n(link, ns->next, __ATOMIC_RELEASE);
-  __atomic_store_n(&d->r_next, ns->debug->r_next, __ATOMIC_RELEASE);
+  ldx_debug_unlink(&ldx_self.r_debug, ns->debug);
   glibc_sync_namespace(&ldx_self.glibc, ns);
   if (ldx_wants(LDX_EV_NAMESPACE_GONE))
     ldx_tell_namespace(LDX_EV_NAMESPACE_GONE, ns);
@@ -197,12 +189,14 @@ static struct ldx_load base_load(const struct ldx_load *l) {
 static bool run_in_base(struct ldx_load *l, struct ldx_load *b) {
   if (!ldx_may_change(&ldx_self.base, l->diag))
     return false;
-  const struct ldx_object *last = ldx_debug_load(&ldx_self.base);
+  if (b->fresh.count)
+    ldx_debug_load(&ldx_self.base);
   ldx_tell_load_begin(b, false);
   bool ok =
       ldx_run_load(b, ldx_discover_root) && (ldx_list_add(&ldx_self.heap, &l->shared, b->root) ||
                                              ldx_fail(l->diag, LDX_DIAG_LOAD, ENOMEM, "", "cannot allocate memory"));
-  ldx_debug_loaded(&ldx_self.base, last, ok);
+  if (b->fresh.count)
+    ldx_debug_loaded(&ldx_self.base, b->behind, ok);
   ldx_tell_load_end(b, ok);
   return ok;
 }

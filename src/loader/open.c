@@ -30,7 +30,7 @@ struct ldx_object *ldx_new_object(enum ldx_object_kind kind, const char *path) {
 
 /* A name matches by what the object was asked for as, by its path, or by its soname. */
 static bool matches(struct ldx_object *o, const char *name) {
-  if (o->faked || o->closing)
+  if (o->faked || o->closing || (o->kind == LDX_LOADER && o->pending))
     return false;
   if (ldx_object_has_name(o, name))
     return true;

@@ -35,23 +35,22 @@
 #include "loader/trace.h"
 
 struct ldx_process ldx_self;
-/* A debugger that attaches to ldx as a command looks for this name. */
+/* Debuggers that take ldx for the program, which was started as a command, look for this name. */
 extern struct ldx_r_debug _r_debug __attribute__((alias("ldx_self"), visibility("default"), used));
 /* And for this one, which has another name within ldx. */
 __asm__(".globl _ldx_debug, ldx_debug_block\n"
         ".hidden ldx_debug_block\n"
         ".type _ldx_debug, @object\n"
         ".size _ldx_debug, 88\n"
-        ".set _ldx_debug, ldx_self + 72\n"
+        ".set _ldx_debug, ldx_self + 80\n"
         ".set ldx_debug_block, _ldx_debug\n");
-_Static_assert(offsetof(struct ldx_process, changes) == 72, "_ldx_debug");
+_Static_assert(offsetof(struct ldx_process, changes) == 80, "_ldx_debug");
 _Static_assert(sizeof(struct ldx_debug) == 88, "_ldx_debug");
 _Static_assert(offsetof(struct ldx_r_debug, ns) == offsetof(struct ldx_debug_space, ns), "what debuggers read");
 _Static_assert(offsetof(struct ldx_jit_object, object) == offsetof(struct ldx_debug_made, object), "the same");
 _Static_assert(offsetof(struct ldx_jit_object, name) == offsetof(struct ldx_debug_made, name), "the same");
 
 extern const Elf64_Ehdr __ehdr_start __attribute__((visibility("hidden")));
-extern Elf64_Dyn _DYNAMIC[] __attribute__((visibility("hidden")));
 void _start(void);
 
 static void init_process(uintptr_t *stack) {
@@ -310,17 +309,24 @@ static void add_vdso(struct ldx_load *l) {
   ldx_object_add_name(&ldx_self.heap, o, "linux-vdso.so.1");
 }
 
-static void add_loader(struct ldx_load *l) {
+static void enlist_loader(struct ldx_load *l) {
   struct ldx_diag d = {.heap = &ldx_self.heap};
   const char *name = ldx_self.options.command ? ldx_self.command_path : ldx_self.interp_name;
   struct ldx_object *o = adopt_ehdr(LDX_LOADER, name, &__ehdr_start, &d);
   const struct elf_segment *last = &o->image.segments[o->image.segment_count - 1];
   o->map_end = ldx_align_up(o->map.l_addr + last->vaddr + last->filesz, LDX_PAGE); /* memory behind is the heap's */
   o->pending = true;
+  ldx_namespace_append(l->ns, o);
+}
+
+static void add_loader(struct ldx_load *l) {
+  struct ldx_object *o = l->ns->first;
+  while (o->kind != LDX_LOADER)
+    o = o->map.l_next;
   if (!ldx_list_add(&ldx_self.heap, &l->fresh, o))
     must(NULL);
   if (ldx_wants(LDX_EV_MAPPED))
-    ldx_tell_mapped(o, name);
+    ldx_tell_mapped(o, o->map.l_name);
   if (ldx_audited())
     ldx_audit_opened(l, o);
 }
@@ -377,12 +383,26 @@ static const char *program_interp(const struct ldx_object *o) {
 static void set_dt_debug(struct ldx_object *o) {
   Elf64_Dyn *d = o->dyn.info[DT_DEBUG];
   if (d && elf_at_memory(&o->image, (uintptr_t)d - o->map.l_addr, sizeof *d, PF_W))
-    d->d_un.d_ptr = (uint64_t)&ldx_self.r_debug;
+    d->d_un.d_ptr = (uint64_t)ldx_debug_inside(&ldx_self.r_debug);
+}
+
+/* To debuggers that take ldx for the program. */
+static void show_program(const struct ldx_object *program) {
+  struct ldx_object *alias = ldx_new(LDX_GUEST_MAP_SIZE); /* as much of it as they read */
+  const char *path = ldx_self.exe_path ? ldx_self.exe_path : ldx_self.program_path;
+  if (!alias)
+    return;
+  memcpy(alias, program->guest, LDX_GUEST_MAP_SIZE);
+  alias->map.l_name = (char *)path;
+  alias->map.l_next = alias->map.l_prev = NULL;
+  ldx_self.debug_command.alias.r_map = alias;
 }
 
 static void load_program(struct ldx_load *l) {
-  ldx_self.r_debug.r_map = l->ns->first;
+  enlist_loader(l);
+  ldx_debug_set_list(l->ns);
   set_dt_debug(l->root);
+  ldx_debug_start(l->ns);
   bool planned = ldx_plan_wanted();
   if (planned)
     ldx_plan_begin(l);
@@ -405,13 +425,14 @@ static void load_program(struct ldx_load *l) {
     ldx_record_begin(l);
   ldx_tell_followed();
   ldx_self.starting = true;
-  ldx_debug_start(l->ns);
   if (ldx_wants(LDX_EV_START))
     ldx_tell_start(l);
   bool ok = ldx_run_load(l, discover);
   ldx_tell_load_end(l, ok);
   if (!ok)
     ldx_die(l->diag);
+  if (ldx_self.options.command)
+    show_program(l->root);
   ldx_debug_started(l->ns);
   if (ldx_audited())
     ldx_audit_consistent(l);
@@ -468,16 +489,9 @@ static const char *find_program(const char *name) {
   return f.path;
 }
 
-/* Started as a command, ldx is the program to a debugger, which asks its DT_DEBUG. */
-static void set_own_dt_debug(void) {
-  for (Elf64_Dyn *d = _DYNAMIC; d->d_tag; d++)
-    if (d->d_tag == DT_DEBUG)
-      d->d_un.d_ptr = (uint64_t)&ldx_self.r_debug;
-}
-
 static struct ldx_object *command(struct ldx_load *l) {
   struct ldx_args *a = &ldx_self.args;
-  set_own_dt_debug();
+  ldx_debug_as_command(&ldx_self.r_debug, &ldx_self.debug_command);
   ldx_self.options.command = true;
   ldx_self.command_path = a->auxv.execfn ? a->auxv.execfn : a->argv[0];
   int first = ldx_read_arguments(a, &ldx_self.options, &ldx_self.search);
