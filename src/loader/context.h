@@ -191,14 +191,14 @@ struct ldx_audit {
 struct ldx_process {
   struct ldx_r_debug r_debug; /* of the base namespace; first, so that it is easy to find */
   struct ldx_debug changes;   /* _ldx_debug */
-  uint64_t early_tcb[8];      /* thread control block until the program's own exists */
-  struct ldx_jit_entry *jit;  /* images from memory that debuggers were told of */
   struct ldx_debug_command debug_command;
-  struct ldx_jit_object *jits; /* jit_object.h: objects made at run time */
-  struct ldx_jit_set shown;    /* jit_show.c: what debuggers are shown of these */
+  uint64_t early_tcb[8];         /* thread control block until the program's own exists */
+  struct ldx_jit_entry *jit;     /* images from memory that debuggers were told of */
+  struct ldx_jit_object *jits;   /* jit_object.h: objects made at run time */
+  struct ldx_jit_set shown;      /* jit_show.c: what debuggers are shown of these */
   struct ldx_image_copy *copies; /* reload.h: objects opened with RTLD_RELOADABLE */
-  bool memory_watched;         /* musl tells of forks */
-  struct ldx_jit_perf *perf;   /* jit_perf.h: files for profilers; NULL: there are none */
+  bool memory_watched;           /* musl tells of forks */
+  struct ldx_jit_perf *perf;     /* jit_perf.h: files for profilers; NULL: there are none */
 
   struct ldx_args args;
   struct ldx_options options;

@@ -63,7 +63,6 @@ struct ldx_namespace *ldx_namespace_new(bool isolated) {
   if (ldx_self.lock.process)
     ldx_rlock_watch(&s->unique.lock, &ldx_self.generation);
   ldx_r_debug_init(&s->debug, &ldx_self.r_debug, ldx_self.r_debug.r_ldbase);
-  s->debug.r_version = LDX_R_DEBUG_CHAINED;
   s->debug.ns = free_id();
   s->ns = (struct ldx_namespace){.id = s->debug.ns, .unique = &s->unique, .debug = &s->debug, .isolated = isolated};
   publish(&s->ns);
