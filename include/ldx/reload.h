@@ -6,6 +6,9 @@
  * (/proc/PID/fd/N) until the object is closed or the process ends, or in a folder, where it outlives both: its pages
  * are the kernel's, so it is whole after a crash of the process (not of the machine).
  *
+ * The one part that the program sees otherwise than the file has it are the sealed pages (RELRO) in which the dynamic
+ * section lies: there the file keeps what the linker wrote.
+ *
  * To salvage is to read it: readelf, objdump and gdb do, and `objcopy --dump-section`. Pointers in it are addresses
  * of that process, as struct ldx_copy_record tells. No loader takes it for a library by mistake (its relocations have
  * been applied): bytes 9 to 15 of e_ident, the padding, are "ldxcopy", which loaders refuse. dlopen with
@@ -49,9 +52,10 @@ int ldx_reload_path(void *handle, char *path, size_t size);
  * unwound, its dependencies, its soname, and what its own relocations refer to.
  *
  * The tables may be changed where they are (they must then be fit to be searched at every moment), or new ones may be
- * written into other memory of the object's segments, and the dynamic section be led to them, which has link-time
- * addresses here, as in the file. Symbols that are STB_GNU_UNIQUE must stay. Old tables must stay as they are until
- * no thread can be searching in them.
+ * written into other memory of the object's segments, and the dynamic section be led to them: by the view that
+ * ldx_reload_alias gives, where its entries have link-time addresses as the linker wrote them (l_ld has what loaders
+ * make of them, and follows with ldx_reload). Symbols that are STB_GNU_UNIQUE must stay. Old tables must stay as they
+ * are until no thread can be searching in them.
  *
  * Debuggers, tools (LDX_EV_SYMBOLS) and readers of _ldx_debug are told once: in the copy the section headers follow
  * the tables, and where there is a .symtab its global symbols are replaced by those of .dynsym. gdb then takes the

@@ -47,13 +47,7 @@ const char *elf_dynamic_string(const struct elf_dynamic *d, int index) {
   return d->info[index] ? elf_string(d, elf_dynamic_value(d, index)) : NULL;
 }
 
-static enum elf_error read_tags(const struct elf_image *im, struct elf_dynamic *out) {
-  uint64_t room = elf_room(im, im->dynamic->p_vaddr) / sizeof(Elf64_Dyn);
-  if (room > UINT32_MAX)
-    room = UINT32_MAX;
-  Elf64_Dyn *d = elf_at(im, im->dynamic->p_vaddr, sizeof *d);
-  if (!d)
-    return ELF_BAD_DYNAMIC;
+static enum elf_error read_tags(Elf64_Dyn *d, uint64_t room, struct elf_dynamic *out) {
   out->table = d;
   for (; out->count < room && d->d_tag != DT_NULL; d++, out->count++) {
     int i = elf_dynamic_index(d->d_tag);
@@ -233,16 +227,21 @@ static enum elf_error read_flags(const struct elf_image *im, struct elf_dynamic 
 }
 
 enum elf_error elf_read_dynamic(const struct elf_image *im, struct elf_dynamic *out) {
-  static enum elf_error (*const steps[])(const struct elf_image *, struct elf_dynamic *) = {
-      read_tags, read_strings, read_symbols, read_hash, read_relocations, read_init, read_flags};
+  Elf64_Dyn *d = im->dynamic ? elf_at(im, im->dynamic->p_vaddr, sizeof *d) : NULL;
   memset(out, 0, sizeof *out);
-  if (!im->dynamic)
-    return ELF_NO_DYNAMIC;
-  for (size_t i = 0; i < LDX_COUNT(steps); i++) {
-    enum elf_error e = steps[i](im, out);
-    if (e)
-      return e;
-  }
+  if (!d)
+    return im->dynamic ? ELF_BAD_DYNAMIC : ELF_NO_DYNAMIC;
+  uint64_t room = elf_room(im, im->dynamic->p_vaddr) / sizeof *d;
+  return elf_read_tags(im, d, room > UINT32_MAX ? UINT32_MAX : (uint32_t)room, out);
+}
+
+enum elf_error elf_read_tags(const struct elf_image *im, Elf64_Dyn *table, uint32_t room, struct elf_dynamic *out) {
+  static enum elf_error (*const steps[])(const struct elf_image *, struct elf_dynamic *) = {
+      read_strings, read_symbols, read_hash, read_relocations, read_init, read_flags};
+  memset(out, 0, sizeof *out);
+  enum elf_error e = read_tags(table, room, out);
+  for (size_t i = 0; !e && i < LDX_COUNT(steps); i++)
+    e = steps[i](im, out);
   out->sym.bias = im->bias;
-  return ELF_OK;
+  return e;
 }

@@ -59,6 +59,8 @@ int elf_dynamic_index(int64_t tag);
 
 /* Decodes the dynamic section of a mapped image (its bias set). */
 enum elf_error elf_read_dynamic(const struct elf_image *im, struct elf_dynamic *out);
+/* The same from entries that lie elsewhere: DT_NULL is among `room` of them, or the section is damaged. */
+enum elf_error elf_read_tags(const struct elf_image *im, Elf64_Dyn *table, uint32_t room, struct elf_dynamic *out);
 
 /* The value of a tag; 0 when it is absent. */
 static inline uint64_t elf_dynamic_value(const struct elf_dynamic *d, int index) {

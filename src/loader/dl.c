@@ -220,7 +220,7 @@ static struct ldx_object *open_and_tell(struct request *r, const void *caller, s
   if (ldx_wants(LDX_EV_DLOPEN))
     ldx_tell_dlopen(r->name, r->mode, caller, r->caller);
   if (r->mode & LDX_RTLD_RELOADABLE)
-    ldx_watch_copies();
+    ldx_watch_memory();
   struct ldx_object *o = open_named(r, d);
   if (ldx_wants(LDX_EV_DLOPENED))
     ldx_tell_dlopened(r->name, r->mode, r->caller, o, d);

@@ -142,13 +142,25 @@ static void hold_all(void) {
   ldx_self.heap_held = ldx_heap_hold(&ldx_self.heap);
 }
 
-static void before_fork(void) {
-  if (has_threads())
-    hold_all();
+/* Memory that is written through a file belongs to both processes: the child is to have its own. */
+static void copy_memory(void) {
   if (ldx_self.jits)
     ldx_jit_before_fork();
   if (ldx_self.copies)
     ldx_copies_before_fork();
+}
+
+static void settle_memory(bool child) {
+  if (ldx_self.jits)
+    ldx_jit_after_fork(child);
+  if (ldx_self.copies)
+    ldx_copies_after_fork(child);
+}
+
+static void before_fork(void) {
+  if (has_threads())
+    hold_all();
+  copy_memory();
 }
 
 static void release(void) {
@@ -163,10 +175,7 @@ static void release(void) {
 }
 
 static void after_fork(void) {
-  if (ldx_self.jits)
-    ldx_jit_after_fork(false);
-  if (ldx_self.copies)
-    ldx_copies_after_fork(false);
+  settle_memory(false);
   if (has_threads())
     release();
   ldx_tell_fork();
@@ -191,10 +200,7 @@ static void settle_child(void) {
 static void after_fork_in_child(void) {
   if (has_threads())
     settle_child();
-  if (ldx_self.jits)
-    ldx_jit_after_fork(true);
-  if (ldx_self.copies)
-    ldx_copies_after_fork(true);
+  settle_memory(true);
   ldx_control_after_fork();
   ldx_tell_child();
 }
@@ -207,6 +213,33 @@ void ldx_register_at_fork(void) {
   uintptr_t f = libc ? ldx_address_of(libc, "__register_atfork") : 0;
   if (f)
     ((register_atfork *)f)(before_fork, after_fork, after_fork_in_child, &ldx_self);
+}
+
+static void before_musl_fork(void) {
+  ldx_rlock_enter(&ldx_self.lock);
+  copy_memory();
+}
+
+static void after_musl_fork(void) {
+  settle_memory(false);
+  ldx_rlock_leave(&ldx_self.lock);
+}
+
+/* The lock is taken over from the parent, or, in a process that has no threads, is this thread's once more. */
+static void after_musl_fork_in_child(void) {
+  ldx_rlock_enter(&ldx_self.lock);
+  settle_memory(true);
+  ldx_rlock_leave(&ldx_self.lock);
+  if (ldx_rlock_mine(&ldx_self.lock))
+    ldx_rlock_leave(&ldx_self.lock);
+}
+
+/* musl has nothing for its loader, but what it has for everybody. */
+void ldx_watch_memory(void) {
+  typedef int register_atfork(void (*)(void), void (*)(void), void (*)(void));
+  uintptr_t f = ldx_self.musl.libc ? ldx_address_of(ldx_self.musl.libc, "pthread_atfork") : 0;
+  if (f && !__atomic_exchange_n(&ldx_self.memory_watched, true, __ATOMIC_ACQ_REL))
+    ((register_atfork *)f)(before_musl_fork, after_musl_fork, after_musl_fork_in_child);
 }
 
 static void watch(uint32_t *now) {

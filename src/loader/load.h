@@ -119,6 +119,8 @@ void ldx_remove_global(struct ldx_namespace *ns);
 
 /* relocate.c */
 void ldx_adjust_dynamic(struct ldx_object *o);
+/* Makes addresses of the offsets among these entries. */
+void ldx_adjust_tags(Elf64_Dyn *const info[], uintptr_t bias);
 bool ldx_relocate_object(struct ldx_load *l, struct ldx_object *o);
 bool ldx_run_fixups(struct ldx_load *l);
 bool ldx_run_copies(struct ldx_load *l);
@@ -174,6 +176,8 @@ char **ldx_environment(void);
 void ldx_watch_forks(void);
 /* When libc is ready, before the program's code runs. */
 void ldx_register_at_fork(void);
+/* Before an object is made or opened whose memory is a file that is written, without the lock. */
+void ldx_watch_memory(void);
 
 /* index.c */
 /* With these, and without those that are removed; false when out of memory: as it was. */

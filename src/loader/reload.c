@@ -32,11 +32,32 @@ static bool give_tables(struct ldx_load *l, struct ldx_object *o) {
   return true;
 }
 
+/* All of these pages are sealed, or the program may write what must be in the file. Each is written once: later it is
+ * nobody else's, not the child's of fork either. */
+static bool separate_dynamic(struct ldx_image_copy *c, const struct ldx_object *o) {
+  const Elf64_Phdr *d = o->image.dynamic;
+  uint64_t size = d->p_memsz < elf_room(&o->image, d->p_vaddr) ? d->p_memsz : elf_room(&o->image, d->p_vaddr);
+  uintptr_t at = o->map.l_addr + d->p_vaddr;
+  uintptr_t low = ldx_align_down(at, LDX_PAGE), high = ldx_align_up(at + size, LDX_PAGE);
+  c->dynamic_room = (uint32_t)(size / sizeof(Elf64_Dyn));
+  if (ldx_self.musl.active || low < o->relro_start || high > o->relro_end)
+    return true;
+  long r = sys_mmap((void *)low, high - low, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_FIXED, c->fd,
+                    (int64_t)(c->offset + (low - o->map_start)));
+  for (uintptr_t page = low; !ldx_sys_failed(r) && page < high; page += LDX_PAGE)
+    *(volatile char *)page = *(volatile char *)page;
+  c->dynamic_low = low;
+  c->dynamic_high = high;
+  return !ldx_sys_failed(r);
+}
+
 static bool prepare(struct ldx_load *l, struct ldx_image_copy *c, struct ldx_object *o) {
   if (o->dyn.textrel)
     return ldx_fail(l->diag, LDX_DIAG_LOAD, 0, ldx_display_name(o),
                     "object with text relocations cannot be reloadable");
   o->dyn.bind_now = true;
+  if (!separate_dynamic(c, o))
+    return ldx_fail(l->diag, LDX_DIAG_LOAD, ENOMEM, ldx_display_name(o), "cannot map its copy");
   c->soname = o->soname ? ldx_strdup(&ldx_self.heap, o->soname) : NULL;
   if (o->soname && !c->soname)
     return ldx_fail(l->diag, LDX_DIAG_LOAD, ENOMEM, ldx_display_name(o), "cannot make a copy");
@@ -214,7 +235,8 @@ int ldx_reload_alias(void *handle, const void *addr, void **out) {
 
 /* What was read, before anybody sees it. */
 struct reading {
-  struct elf_dynamic dyn;
+  Elf64_Dyn *entries;     /* of the file */
+  struct elf_dynamic dyn; /* of these */
   struct ldx_tables *tables;
 };
 
@@ -235,6 +257,17 @@ static bool read_versions(struct ldx_object *o, struct reading *r, struct ldx_di
   return ok;
 }
 
+/* From the file: what the program sees may have addresses. */
+static enum elf_error read_dynamic(const struct ldx_object *o, struct reading *r) {
+  const struct ldx_image_copy *c = o->copy;
+  size_t size = c->dynamic_room * sizeof *r->entries;
+  uint64_t at = c->offset + ((uintptr_t)o->map.l_ld - o->map_start);
+  r->entries = ldx_new(size);
+  if (!r->entries || sys_pread(c->fd, r->entries, size, (int64_t)at) != (long)size)
+    return ELF_BAD_DYNAMIC;
+  return elf_read_tags(&o->image, r->entries, c->dynamic_room, &r->dyn);
+}
+
 /* What a search would trust. */
 static bool check_symbols(const struct ldx_object *o, const struct elf_symtab *t) {
   uint32_t count = elf_symbol_count(t);
@@ -251,7 +284,7 @@ static bool check_symbols(const struct ldx_object *o, const struct elf_symtab *t
 }
 
 static bool read_anew(struct ldx_object *o, struct reading *r, struct ldx_diag *d) {
-  enum elf_error e = elf_read_dynamic(&o->image, &r->dyn);
+  enum elf_error e = read_dynamic(o, r);
   if (!e && !check_symbols(o, &r->dyn.sym))
     e = ELF_BAD_SYMTAB;
   if (e)
@@ -267,11 +300,30 @@ static void forget_reading(struct reading *r) {
   if (r->tables)
     ldx_delete((void *)r->tables->versions);
   ldx_delete(r->tables);
+  ldx_delete(r->entries);
 }
 
-static void replace_tables(struct ldx_object *o, const struct reading *r) {
+/* Lets the dynamic section that the program sees follow the file's. */
+static void show_dynamic(struct ldx_object *o, struct reading *r) {
+  const struct ldx_image_copy *c = o->copy;
+  Elf64_Dyn *shown = o->map.l_ld;
+  size_t size = c->dynamic_high - c->dynamic_low;
+  if (o->ld_adjusted)
+    ldx_adjust_tags(r->dyn.info, o->map.l_addr);
+  if (size && !ldx_sys_failed(sys_mprotect((void *)c->dynamic_low, size, PROT_READ | PROT_WRITE))) {
+    for (uint32_t i = 0; i < c->dynamic_room; i++)
+      if (memcmp(&shown[i], &r->entries[i], sizeof *shown))
+        shown[i] = r->entries[i];
+    sys_mprotect((void *)c->dynamic_low, size, PROT_READ);
+  }
+  for (size_t i = 0; i < LDX_COUNT(o->dyn.info); i++)
+    o->dyn.info[i] = r->dyn.info[i] ? shown + (r->dyn.info[i] - r->entries) : NULL;
+}
+
+static void replace_tables(struct ldx_object *o, struct reading *r) {
   const struct ldx_tables *old = o->tables;
-  memcpy(o->dyn.info, r->dyn.info, sizeof o->dyn.info);
+  show_dynamic(o, r);
+  ldx_delete(r->entries);
   __atomic_store_n(&o->tables, r->tables, __ATOMIC_RELEASE);
   if (old->versions != o->versions) /* else they go on telling its references */
     ldx_retire_block((void *)old->versions);

@@ -52,7 +52,12 @@ struct ldx_image_copy {
   struct ldx_copy_record *before;      /* of the copy that was opened again; NULL: an ordinary file was */
   struct ldx_kept_word *kept;
   size_t kept_count, kept_room;
-  uintptr_t alias; /* 0: none */
+  /* Sealed pages in which the dynamic section lies. They are private: the program sees addresses in it, as loaders
+   * leave it, and the file keeps what the linker wrote. Equal: it lies in pages that are written, and has no
+   * addresses */
+  uintptr_t dynamic_low, dynamic_high;
+  uint32_t dynamic_room; /* entries */
+  uintptr_t alias;       /* 0: none */
   uint32_t reloads;
   bool settled;
   int child; /* around fork: the child's copy; -1: none */
@@ -65,8 +70,6 @@ struct ldx_object *ldx_map_copy(struct ldx_load *l, struct ldx_library_file *f, 
 void ldx_settle_copy(struct ldx_image_copy *c);
 /* When its object is unmapped. What no load has succeeded with leaves no file. */
 void ldx_drop_copy(struct ldx_image_copy *c);
-/* Before such an object is opened, without the lock. */
-void ldx_watch_copies(void);
 
 /* reload_copy.c: the copy of the file, with nothing mapped; f becomes the copy (fd is the copy's, and stays open).
  * NULL: see diag. */
@@ -96,6 +99,15 @@ static inline uint64_t ldx_image_size(const struct ldx_object *o) { return o->im
 /* reload_fork.c: around libc's fork. */
 void ldx_copies_before_fork(void);
 void ldx_copies_after_fork(bool child);
+
+/* Whether the file's dynamic section is what the program sees: then it has no addresses. */
+static inline bool ldx_copy_has_dynamic(const struct ldx_object *o) {
+  return o->copy && o->copy->dynamic_low == o->copy->dynamic_high;
+}
+/* Words there are not in the file. */
+static inline bool ldx_is_private(const struct ldx_image_copy *c, uintptr_t at) {
+  return at >= c->dynamic_low && at < c->dynamic_high;
+}
 
 /* For programs. */
 void *ldx_dlopen_in(const char *file, int mode, const char *folder);

@@ -9,14 +9,26 @@
 #include "loader/memory_file.h"
 #include "loader/reload.h"
 
+/* Of a file that the program has closed its memory is left. */
+static long copy_memory(const struct ldx_image_copy *c, int to) {
+  const struct ldx_object *o = c->object;
+  long r = 0;
+  for (uint32_t i = 0; i < o->image.segment_count && !r; i++) {
+    const struct elf_segment *s = &o->image.segments[i];
+    r = ldx_write_all(to, (const void *)(o->map.l_addr + s->vaddr), s->memsz, s->offset);
+  }
+  return r;
+}
+
 static int duplicate(const struct ldx_image_copy *c) {
-  struct stat st;
-  if (!ldx_copy_is_open(c) || ldx_sys_failed(sys_fstat(c->fd, &st)))
+  bool whole = ldx_copy_is_open(c);
+  struct stat st = {.st_size = (off_t)c->record};
+  if (whole && ldx_sys_failed(sys_fstat(c->fd, &st)))
     return -1;
   long fd = ldx_new_memory_file(ldx_last_part(c->object->map.l_name), (uint64_t)st.st_size);
   if (ldx_sys_failed(fd))
     return -1;
-  if (!ldx_copy_data((int)fd, c->fd, (uint64_t)st.st_size))
+  if (!(whole ? ldx_copy_data((int)fd, c->fd, (uint64_t)st.st_size) : copy_memory(c, (int)fd)))
     return (int)fd;
   sys_close((int)fd);
   return -1;
@@ -52,30 +64,41 @@ static bool map_contents(const struct elf_segment *s, uint64_t at, uint64_t size
   return false;
 }
 
-static bool own_memory(const struct ldx_image_copy *c) {
-  const struct ldx_object *o = c->object;
-  for (uint32_t i = 0; i < o->image.segment_count; i++) {
-    const struct elf_segment *s = &o->image.segments[i];
-    uint64_t at = ldx_align_down(o->map.l_addr + s->vaddr, LDX_PAGE);
-    uint64_t size = ldx_align_up(o->map.l_addr + s->vaddr + s->memsz, LDX_PAGE) - at;
-    if ((c->child < 0 || !map_own(c, s, at, size)) && !map_contents(s, at, size))
-      return false;
-  }
-  struct ldx_diag ignored = {.heap = &ldx_self.heap};
-  return ldx_protect_relro((struct ldx_object *)o, &ignored);
+static bool own_pages(const struct ldx_image_copy *c, const struct elf_segment *s, uintptr_t at, uintptr_t end) {
+  return at >= end || (c->child >= 0 && map_own(c, s, at, end - at)) || map_contents(s, at, end - at);
 }
 
-/* The number stays, if it is still the copy's. */
+/* The dynamic section's pages are the child's own by now. */
+static bool own_segment(const struct ldx_image_copy *c, const struct elf_segment *s) {
+  const struct ldx_object *o = c->object;
+  uintptr_t at = ldx_align_down(o->map.l_addr + s->vaddr, LDX_PAGE);
+  uintptr_t end = ldx_align_up(o->map.l_addr + s->vaddr + s->memsz, LDX_PAGE);
+  if (c->dynamic_low == c->dynamic_high || c->dynamic_low < at || c->dynamic_high > end)
+    return own_pages(c, s, at, end);
+  return own_pages(c, s, at, c->dynamic_low) && own_pages(c, s, c->dynamic_high, end);
+}
+
+static bool own_memory(const struct ldx_image_copy *c) {
+  struct ldx_object *o = c->object;
+  struct ldx_diag ignored = {.heap = &ldx_self.heap};
+  for (uint32_t i = 0; i < o->image.segment_count; i++)
+    if (!own_segment(c, &o->image.segments[i]))
+      return false;
+  return ldx_protect_relro(o, &ignored);
+}
+
+/* The number stays the same. Of what is not the whole file nobody shall read. */
 static void take_descriptor(struct ldx_image_copy *c) {
   bool was_open = ldx_copy_is_open(c);
-  if (c->child >= 0 && was_open && !ldx_sys_failed(LDX_SYS(SYS_dup3, c->child, c->fd, O_CLOEXEC, 0, 0, 0)))
-    sys_close(c->child);
+  if (was_open && c->child >= 0 && !ldx_sys_failed(LDX_SYS(SYS_dup3, c->child, c->fd, O_CLOEXEC, 0, 0, 0)))
+    ldx_note_copy(c, c->fd);
   else {
     if (was_open)
       sys_close(c->fd);
-    c->fd = c->child;
+    c->fd = -1;
   }
-  ldx_note_copy(c, c->fd);
+  if (c->child >= 0)
+    sys_close(c->child);
   c->child = -1;
 }
 
@@ -102,32 +125,4 @@ void ldx_copies_after_fork(bool child) {
       sys_close(c->child);
     c->child = -1;
   }
-}
-
-static void before(void) {
-  ldx_rlock_enter(&ldx_self.lock);
-  ldx_copies_before_fork();
-}
-
-static void in_parent(void) {
-  ldx_copies_after_fork(false);
-  ldx_rlock_leave(&ldx_self.lock);
-}
-
-/* The lock is taken over from the parent, or, in a process that has no threads, is this thread's once more. */
-static void in_child(void) {
-  ldx_rlock_enter(&ldx_self.lock);
-  ldx_copies_after_fork(true);
-  ldx_rlock_leave(&ldx_self.lock);
-  if (ldx_rlock_mine(&ldx_self.lock))
-    ldx_rlock_leave(&ldx_self.lock);
-}
-
-/* fork.c calls these for glibc. musl has nothing for its loader, but what it has for everybody. */
-void ldx_watch_copies(void) {
-  typedef int register_atfork(void (*)(void), void (*)(void), void (*)(void));
-  static const char name[] = "pthread_atfork";
-  uintptr_t f = ldx_self.musl.libc ? ldx_address_of(ldx_self.musl.libc, name) : 0;
-  if (f && !__atomic_exchange_n(&ldx_self.copies_watched, true, __ATOMIC_ACQ_REL))
-    ((register_atfork *)f)(before, in_parent, in_child);
 }

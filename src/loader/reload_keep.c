@@ -48,7 +48,7 @@ static void visit(struct keeper *k, uint64_t address, uint64_t width, bool is_ad
   uint64_t was;
   if (!word) /* its relocation will fail */
     return;
-  if (is_address) {
+  if (is_address && !ldx_is_private(k->copy, (uintptr_t)word)) {
     memcpy(&was, word, sizeof was);
     keep(k, address, was);
   }

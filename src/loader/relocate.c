@@ -9,6 +9,7 @@
 #include "base/sys.h"
 #include "loader/audit.h"
 #include "loader/jit_object.h"
+#include "loader/reload.h"
 #include "loader/steer_bind.h"
 #include "loader/tell_library.h"
 
@@ -434,19 +435,24 @@ static bool unlock_text(struct relocator *r, bool unlock) {
 
 /* Readers of the dynamic section (tools, the guest's libc) expect addresses, not offsets, as the system loader leaves
  * them. */
-void ldx_adjust_dynamic(struct ldx_object *o) {
+void ldx_adjust_tags(Elf64_Dyn *const info[], uintptr_t bias) {
   static const uint8_t tags[] = {DT_PLTGOT, DT_HASH,   DT_STRTAB,     DT_SYMTAB,      DT_RELA,
                                  DT_REL,    DT_JMPREL, ELF_DT_VERSYM, ELF_DT_GNU_HASH};
+  for (size_t i = 0; i < LDX_COUNT(tags); i++)
+    if (info[tags[i]])
+      info[tags[i]]->d_un.d_ptr += bias;
+}
+
+void ldx_adjust_dynamic(struct ldx_object *o) {
   if (o->ld_adjusted)
     return;
-  o->ld_readonly = ldx_self.musl.active || o->copy || !o->image.dynamic || !(o->image.dynamic->p_flags & PF_W) ||
+  o->ld_readonly = ldx_self.musl.active || ldx_copy_has_dynamic(o) || !o->image.dynamic ||
+                   !(o->image.dynamic->p_flags & PF_W) ||
                    !elf_at_memory(&o->image, o->image.dynamic->p_vaddr, 16, PF_W);
   if (o->ld_readonly)
     return;
   o->ld_adjusted = true;
-  for (size_t i = 0; i < LDX_COUNT(tags); i++)
-    if (o->dyn.info[tags[i]])
-      o->dyn.info[tags[i]]->d_un.d_ptr += o->map.l_addr;
+  ldx_adjust_tags(o->dyn.info, o->map.l_addr);
 }
 
 static bool lazy(const struct ldx_load *l, struct ldx_object *o) {

@@ -53,9 +53,10 @@ static inline Elf64_Dyn *entry(void *handle, long tag) {
   return NULL;
 }
 
-/* Where the object's tables lie; its dynamic section has link-time addresses. */
+/* Where the object's tables lie; musl leaves link-time addresses. */
 static inline void *table_of(void *handle, long tag) {
-  return (void *)(map_of(handle)->l_addr + entry(handle, tag)->d_un.d_ptr);
+  uintptr_t base = map_of(handle)->l_addr, at = entry(handle, tag)->d_un.d_ptr;
+  return (void *)(at < base ? at + base : at);
 }
 
 /* The byte at p, where it can be written. */

@@ -37,12 +37,20 @@ static void print_places(void *h) {
     printf("%s %p\n", names[i], get(h, names[i]));
 }
 
+/* Tools walk the dynamic section of a link map, and expect addresses there. */
+static bool is_for_tools(void *h) {
+  Elf64_Dyn *symbols = entry(h, DT_SYMTAB), *strings = entry(h, DT_STRTAB);
+  uintptr_t base = map_of(h)->l_addr;
+  return symbols->d_un.d_ptr > base && strings->d_un.d_ptr > base && *(char *)strings->d_un.d_ptr == 0;
+}
+
 /* Goes on when it is told to. */
 static int show(const char *library) {
   void *h = open_it(library);
   change(h);
   Dl_info i;
   NEED(dladdr(get(h, "alpha"), &i) && !strcmp(i.dli_sname, "alpha") && !strcmp(i.dli_fname, map_of(h)->l_name));
+  NEED(is_for_tools(h) == !strstr(library, "joined")); /* it has no sealed pages */
   printf("%s\n", map_of(h)->l_name);
   print_places(h);
   wait_for_line();

@@ -96,18 +96,20 @@ static void fill_info(const struct glibc_profile *p, char *m, const struct ldx_o
   put_ptr(info, (uint16_t)((p->info.addr_base + GNU_HASH_INDEX) * 8), o->dyn.info[ELF_DT_GNU_HASH]);
 }
 
-/* Older builds know no dynamic section with offsets, as the vDSO's is. The two entries that libc follows from
- * l_info get copies with addresses, in the room behind the guest's struct. */
+/* Older builds know no dynamic section with offsets, as the vDSO's is. The entries that libc follows from l_info (the
+ * SysV hash table where there is no other) get copies with addresses, in the room behind the guest's struct. */
 static void fill_readonly_info(const struct glibc_profile *p, char *m, const struct ldx_object *o) {
   const struct elf_symtab *t = ldx_definitions(o);
   const Elf64_Dyn entries[] = {{DT_SYMTAB, {.d_ptr = (Elf64_Addr)t->sym}},
-                               {DT_STRTAB, {.d_ptr = (Elf64_Addr)t->str}}};
+                               {DT_STRTAB, {.d_ptr = (Elf64_Addr)t->str}},
+                               {DT_HASH, {.d_ptr = t->buckets ? (Elf64_Addr)(t->buckets - 2) : 0}}};
+  size_t count = t->buckets && !t->bloom ? LDX_COUNT(entries) : LDX_COUNT(entries) - 1;
   size_t at = ldx_align_up(p->map.size, sizeof(uint64_t));
   if (!o->ld_readonly || p->map_bits.l_ld_readonly.byte != GLIBC_ABSENT || !t->sym ||
       at + sizeof entries > LDX_GUEST_MAP_SIZE)
     return;
   memcpy(m + at, entries, sizeof entries);
-  for (size_t i = 0; i < LDX_COUNT(entries); i++)
+  for (size_t i = 0; i < count; i++)
     put_ptr(m + p->map.l_info, (uint16_t)(entries[i].d_tag * 8), m + at + i * sizeof entries[0]);
 }
 
