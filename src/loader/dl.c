@@ -513,8 +513,8 @@ static __attribute__((noinline)) uintptr_t bind_to_made(struct ldx_object *o, co
   struct ldx_binding b;
   ldx_rlock_enter(&ldx_self.lock);
   uintptr_t value = defined_value(o, rel, &b);
-  bool noted = !b.sym || !b.object->made || ldx_jit_note(o, rel, &b, value);
-  if (noted && !ldx_self.options.bind_not)
+  bool done = ldx_self.options.bind_not || *slot_of(o, rel) == value; /* by another thread */
+  if (!done && (!b.sym || !b.object->made || ldx_jit_note(o, rel, &b, value)))
     __atomic_store_n(slot_of(o, rel), value, __ATOMIC_RELEASE);
   ldx_rlock_leave(&ldx_self.lock);
   return value;
@@ -534,8 +534,7 @@ uintptr_t ldx_bind_lazy(struct ldx_object *o, uint64_t index) {
   bool made = is_made(&b, value);
   if (made)
     value = bind_to_made(o, rel);
-  if (!made && !ldx_self.options.bind_not &&
-      __atomic_exchange_n(slot_of(o, rel), value, __ATOMIC_ACQ_REL) == value)
+  if (!made && !ldx_self.options.bind_not && __atomic_exchange_n(slot_of(o, rel), value, __ATOMIC_ACQ_REL) == value)
     ; /* another thread was at it */
   else if (ldx_wants(LDX_EV_BIND) || ldx_wants(LDX_EV_IFUNC))
     ldx_tell_bound_lazily(o, rel, &b, value);

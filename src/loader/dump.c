@@ -178,7 +178,7 @@ static int dump_namespace(void *arg, const struct ldx_namespace_info *i) {
 }
 
 static void dump_flags(struct writer *w, uint32_t flags) {
-  static const char names[][12] = {"program",  "loader", "vdso", "proxy",      "global",
+  static const char names[][12] = {"program",  "loader", "vdso", "proxy",       "global",
                                    "nodelete", "ready",  "tool", "from_memory", "runtime"};
   open_list(w, "flags");
   for (size_t i = 0; i < LDX_COUNT(names); i++)

@@ -195,6 +195,10 @@ static int make_locked(const struct ldx_jit_plan *p, const void *caller, struct 
 }
 
 int ldx_jit_create(const struct ldx_jit_plan *p, const void *caller, struct ldx_jit_object **out) {
+  if (ldx_self.musl.active) {
+    ldx_watch_forks();
+    ldx_watch_memory();
+  }
   ldx_rlock_enter(&ldx_self.lock);
   int r = make_locked(p, caller, out);
   ldx_rlock_leave(&ldx_self.lock);

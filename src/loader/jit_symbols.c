@@ -106,9 +106,7 @@ static uint32_t class_of(size_t size) {
   return STEPS + 1 + log - DOUBLE;
 }
 
-static size_t room_of(uint32_t class) {
-  return class <= STEPS ? class * STEP : 1ul << (class - STEPS - 1 + DOUBLE);
-}
+static size_t room_of(uint32_t class) { return class <= STEPS ? class * STEP : 1ul << (class - STEPS - 1 + DOUBLE); }
 
 uint32_t ldx_jit_name_new(struct ldx_jit_object *j, const char *name) {
   struct ldx_jit_region *r = &j->regions[LDX_REGION_STRINGS];
