@@ -54,7 +54,7 @@ struct ldx_debug {
   uint64_t changes;     /* address of the ring: change number n is in entry n % ring_size; 0: there is none yet */
   uint64_t ring_size;
   uint64_t first, next; /* numbers of the oldest change that the ring holds, and of the one to come */
-  uint64_t r_debug;     /* address of the base namespace's struct r_debug */
+  uint64_t r_debug;     /* address of the base namespace's struct r_debug, as the program finds it */
   uint64_t made;        /* address of the word that leads to the first struct ldx_debug_made */
   uint32_t reader;      /* written by debuggers; may be written before ldx has begun */
   uint32_t reserved;

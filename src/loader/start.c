@@ -492,6 +492,7 @@ static const char *find_program(const char *name) {
 static struct ldx_object *command(struct ldx_load *l) {
   struct ldx_args *a = &ldx_self.args;
   ldx_debug_as_command(&ldx_self.r_debug, &ldx_self.debug_command);
+  ldx_self.changes.r_debug = (uintptr_t)ldx_debug_inside(&ldx_self.r_debug);
   ldx_self.options.command = true;
   ldx_self.command_path = a->auxv.execfn ? a->auxv.execfn : a->argv[0];
   int first = ldx_read_arguments(a, &ldx_self.options, &ldx_self.search);
