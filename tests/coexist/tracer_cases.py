@@ -11,10 +11,11 @@ NAME = Rewrite(r'"(debugged|ldx|ld-linux-x86-64)"', '"NAME"', 'the name of the p
 OBJECTS = Rewrite(r'^(0x\S+ +0x\S+ +)?(?:Yes|No)( \(\*\))? +LOADER\n', '', 'ldx lists itself beside ld-linux')
 COLUMNS = Rewrite(r'^0x\S+ +0x\S+ +|^From +To +', '', 'addresses in a list of libraries, and spaces between columns')
 SPACES = Rewrite(r' {2,}', ' ', 'columns as wide as the longest name')
-STRAY = Rewrite(r'^#[0-9]+ +0x[0-9a-f]+ in (\?\?|ldx_self|frame_dummy|library_work|__libc_start_call_main|__libc_start_main_impl) .*\n', '', 'as a command, gdb does not know the program: it guesses its frames')
+PROGRAM = Rewrite(r'^(?:(0x\S+ +0x\S+ +)?Yes +/\S*/debugged|Breakpoint 1 (at 0x.*, line [0-9]+\.|\(main\) pending\.)|Function "main" not defined\.|#[0-9]+ +0x[0-9a-f]+ in (__libc_start_call_main|__libc_start_main_impl|_start) \(.*)\n', '',
+                  'as a command, ldx is the program to gdb, and the program is a library: it comes later, and backtraces do not end at its main')
 PIDS = Rewrite(r'\bpid=[0-9]+', 'pid=N', 'numbers of processes')
 STOP = Rewrite(r'^(?:\w*_dl_debug_state \(\) at|0x[0-9a-f]+ in ldx_debug_\w+ \() ?.*\n(?:[0-9]+\t.*\n)?', '', 'the function of each loader at which debuggers stop, or its probe')
-GDB = (LOADER, PIDS, STOP, OBJECTS, COLUMNS, STRAY, NUMBERS, NAME, SPACES, ADDRESSES)
+GDB = (LOADER, PIDS, STOP, OBJECTS, PROGRAM, COLUMNS, NUMBERS, NAME, SPACES, ADDRESSES)
 
 SESSION = ['set pagination off', 'set confirm off', 'set width 0', 'set breakpoint pending on', 'set print thread-events off', 'set debuginfod enabled off']
 LAUNCHED = SESSION + ['break library_call', 'run', 'info sharedlibrary', 'backtrace', 'info threads', 'finish', 'delete', 'break getppid', 'break waitpid', 'continue',
@@ -25,15 +26,17 @@ ATTACHED = SESSION + ['info sharedlibrary', 'info threads', 'shell touch release
 CORE = SESSION + ['info sharedlibrary', 'thread apply all backtrace 3']
 
 
-def gdb(name, commands, run, packages='gdb libc6-dbg', **more):
+def gdb(name, commands, run):
+    """Also as a command compared with a plain start: gdb sees all of the program."""
     files = {'session': '\n'.join(commands) + '\n'}
-    return both(f'gdb.{name}', rewrites=GDB, script=f'{run} 2>errors; s=$?; grep -v "No such file" errors; exit $s', files=files, use=USE, programs=['./debugged'],
-                packages=packages, limit=60, **more)
+    return Case(f'gdb.{name}', rewrites=GDB, script=f'{run} 2>errors; s=$?; grep -v "No such file" errors; exit $s', files=files, use=USE, programs=['./debugged'],
+                packages='gdb libc6-dbg', limit=60)
 
 
-GDB_CASES = gdb('pending', LAUNCHED, 'gdb -nx -batch -x session --args $RUN ./debugged') + gdb(
-    'attach', ATTACHED, '$RUN ./debugged wait & until grep -q libdebugged /proc/$!/maps; do sleep 0.05; done; sleep 0.2; gdb -nx -batch -p $! -x session; wait $!; echo status $?') + [
-    case for case in gdb('main', AT_MAIN, 'gdb -nx -batch -x session --args $RUN ./debugged') if 'interp' in case.modes]  # as a command, gdb does not know the program
+GDB_CASES = [
+    gdb('pending', LAUNCHED, 'gdb -nx -batch -x session --args $RUN ./debugged'),
+    gdb('attach', ATTACHED, '$RUN ./debugged wait & until grep -q libdebugged /proc/$!/maps; do sleep 0.05; done; sleep 0.2; gdb -nx -batch -p $! -x session; wait $!; echo status $?'),
+    gdb('main', AT_MAIN, 'gdb -nx -batch -x session --args $RUN ./debugged')]
 
 # Each process and thread by the order in which it first shows; of each, its calls in order. Those of the start are before the first word written.
 CALLS = r'''awk '
