@@ -89,9 +89,15 @@ static void *leaf(ldx_jit *jit, int value) {
   return put_code(jit, code, sizeof code);
 }
 
-// mov $n,%edi; movabs $stop_here,%rax; call *%rax
-static unsigned char *put_call(unsigned char *p) {
-  int (*f)(int) = stop_here;
+// Also a function that is called from there publishes.
+static int publish_here(int n) {
+  bind_as(now->jit, "jit_meanwhile", leaf(now->jit, n), LEAF, STT_FUNC, 0);
+  need(ldx_jit_publish(now->jit), "ldx_jit_publish");
+  return n;
+}
+
+// mov $n,%edi; movabs $f,%rax; call *%rax
+static unsigned char *put_call(unsigned char *p, int (*f)(int)) {
   int n = ++last_value;
   *p++ = 0xbf;
   memcpy(p, &n, 4);
@@ -105,7 +111,7 @@ static unsigned char *put_call(unsigned char *p) {
 
 // A frame that nobody finds the end of without being told: sub $0x98,%rsp; ...; add $0x98,%rsp; ret
 static void *caller(ldx_jit *jit) {
-  unsigned char code[CALLER] = {0x48, 0x81, 0xec, FRAME}, *p = put_call(code + 7);
+  unsigned char code[CALLER] = {0x48, 0x81, 0xec, FRAME}, *p = put_call(code + 7, stop_here);
   memcpy(p, (unsigned char[]){0x48, 0x81, 0xc4, FRAME, 0, 0, 0, 0xc3}, 8);
   return put_code(jit, code, sizeof code);
 }
@@ -134,14 +140,14 @@ static void tell_frames(ldx_jit *jit, void *code) {
 }
 
 // push %rbp; mov %rsp,%rbp; call; pop %rbp; ret
-static void *pointer(ldx_jit *jit) {
-  unsigned char code[POINTER] = {0x55, 0x48, 0x89, 0xe5}, *p = put_call(code + 4);
+static void *pointer(ldx_jit *jit, int (*f)(int)) {
+  unsigned char code[POINTER] = {0x55, 0x48, 0x89, 0xe5}, *p = put_call(code + 4, f);
   memcpy(p, (unsigned char[]){0x5d, 0xc3}, 2);
   return put_code(jit, code, POINTER);
 }
 
 static void tell_lines(ldx_jit *jit, void *code) {
-  const struct ldx_jit_line lines[] = {{0, 3}, {4, 4}, {20, 6}};
+  const struct ldx_jit_line lines[] = {{0, 3}, {4, 4}, {21, 6}};
   need(ldx_jit_frame(jit, code, POINTER, LDX_JIT_FRAME_POINTER), "ldx_jit_frame");
   need(ldx_jit_lines(jit, code, POINTER, "made.src", lines, 3), "ldx_jit_lines");
 }
@@ -150,7 +156,7 @@ static void tell_lines(ldx_jit *jit, void *code) {
 
 static void debug(ldx_jit *jit, const char *name, void *code) {
   static struct ldx_heap heap;
-  const struct ldx_jit_line lines[] = {{0, 8}, {4, 9}, {20, 10}};
+  const struct ldx_jit_line lines[] = {{0, 8}, {4, 9}, {21, 10}};
   struct ldx_jit_lines table = {NULL, (uintptr_t)code, POINTER, 3, "made.src", lines};
   struct ldx_symfile_symbol symbol = {name, (uintptr_t)code, POINTER, ELF64_ST_INFO(STB_GLOBAL, STT_FUNC)};
   struct ldx_symfile_run run = {symbol.value, symbol.value + 32, SHF_EXECINSTR};
@@ -216,11 +222,13 @@ static void select_object(const char *name) {
 static void add_function(const char *kind, const char *name, uint32_t flags) {
   ldx_jit *jit = now->jit;
   bool is_leaf = !strcmp(kind, "leaf"), is_caller = !strcmp(kind, "caller") || !strcmp(kind, "silent");
-  void *code = is_leaf ? leaf(jit, ++last_value) : is_caller ? caller(jit) : pointer(jit);
+  void *code = is_leaf     ? leaf(jit, ++last_value)
+               : is_caller ? caller(jit)
+                           : pointer(jit, strcmp(kind, "publisher") ? stop_here : publish_here);
   remember(name, code);
   if (!strcmp(kind, "caller"))
     tell_frames(jit, code);
-  if (!strcmp(kind, "lines"))
+  if (!strcmp(kind, "lines") || !strcmp(kind, "publisher"))
     tell_lines(jit, code);
   if (!strcmp(kind, "pointer"))
     need(ldx_jit_frame(jit, code, POINTER, LDX_JIT_FRAME_POINTER), "ldx_jit_frame");
@@ -292,7 +300,7 @@ static void act(const char *word, const char *value) {
     make_object(value, LDX_JIT_QUIET);
   else if (!strcmp(word, "in"))
     select_object(value);
-  else if (one_of(word, "leaf caller silent pointer lines debug"))
+  else if (one_of(word, "leaf caller silent pointer lines publisher debug"))
     add_function(word, value, 0);
   else if (!strcmp(word, "follows"))
     add_function("pointer", value, LDX_JIT_FOLLOWS);

@@ -222,7 +222,7 @@ class Lines(GdbTest):
                           'new=a', 'lines=jit_worker', 'publish', 'call=jit_worker')
         self.assertRegex(out, r'Breakpoint 1, jit_worker \(\) at made\.src:4')
         self.assertIn('1\t# The source of code that is made at run time', out)
-        self.assertRegex(out, r'Line 6 of "made\.src" starts at address 0x[0-9a-f]+ <jit_worker\+20>')
+        self.assertRegex(out, r'Line 6 of "made\.src" starts at address 0x[0-9a-f]+ <jit_worker\+21>')
         self.assert_reaches_main(self.frames(out)[0], 'jit_worker')
 
     def test_lines_after_their_function(self):
@@ -307,9 +307,11 @@ class Changes(GdbTest):
 
     def test_publishing_while_a_line_is_stepped(self):
         """What is made by the very function that is stepped over takes the entry of its caller along."""
-        out = self.follow(['break jit_worker', 'run', 'next', 'break stop_here', 'continue', 'up', 'info symbol $pc', 'finish'], 'new=a', 'lines=jit_worker', 'publish',
-                          'leaf=next', 'publish', 'call=jit_worker')
-        self.assertRegex(out, r'jit_worker \+ 20 in section \.text')
+        out = self.follow(['break jit_worker', 'run', 'next', 'next', 'info symbol jit_meanwhile', 'backtrace', 'finish', 'continue'], 'new=a',
+                          'publisher=jit_worker', 'publish', 'call=jit_worker')
+        self.assertRegex(out, r'(?m)^4\t  calls stop_here\n(?:jit_worker \(\) at made\.src:6\n)?6\t  ends here\njit_meanwhile in section')
+        self.assert_reaches_main(self.frames(out)[0], 'jit_worker')
+        self.assertIn('jit_worker: 1', out)
 
     def test_threads_publish_at_once(self):
         out = self.follow(LISTING + ['break thread2_77', *END, 'info symbol thread0_99', 'info symbol thread3_0', 'break thread1_50', 'entries'], 'threads=100')
