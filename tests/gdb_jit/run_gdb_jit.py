@@ -411,6 +411,33 @@ class Later(GdbTest):
         self.check_core(cores[0].name)
 
 
+class Lldb(GdbTest):
+    """lldb has gdb's JIT interface too, behind a setting."""
+
+    def lldb(self, *commands):
+        words = [word for command in ('settings set plugin.jit-loader.gdb.enable on', *commands) for word in ('-o', command)]
+        done = subprocess.run(['lldb-14', '--no-lldbinit', '-b', *words], cwd=self.folder, capture_output=True, text=True, timeout=120)
+        return done.stdout + done.stderr
+
+    def test_names_frames_and_lines(self):
+        program, *words = [*self.command, 'new=a', 'leaf=jit_answer', 'publish', 'call=jit_answer', 'caller=jit_outer', 'data=jit_counter', 'publish',
+                           'call=jit_outer', 'lines=jit_worker', 'publish', 'call=jit_worker']
+        out = self.lldb(f'target create {program}', 'breakpoint set -n jit_answer', 'breakpoint set -n stop_here', 'breakpoint set -n jit_worker',
+                        f'process launch -- {" ".join(words)}', 'bt', 'continue', 'bt', 'expression *(int *)&jit_counter', 'continue', 'next', 'next', 'kill')
+        self.assertRegex(out, r'\* frame #0: 0x[0-9a-f]+ JIT\(0x[0-9a-f]+\)`jit_answer\n')
+        self.assertRegex(out, r'frame #0: .*`stop_here.*\n.*frame #1: 0x[0-9a-f]+ JIT\(0x[0-9a-f]+\)`jit_outer \+ 24\n.*`call\(')
+        self.assertIn('(int) $0 = 4203', out)
+        self.assertRegex(out, r'`jit_worker at made\.src:4')
+        self.assertIn('-> 4   \t  calls stop_here', out)
+
+    def test_attach(self):
+        process = self.start('new=a', 'each=300', 'wait')
+        program = 'own' if OPTIONS.mode == 'interp' else OPTIONS.ldx
+        out = self.lldb(f'target create {program}', f'process attach -p {process.pid}', 'breakpoint set -n each_44', 'image lookup -n each_299', 'detach')
+        self.assertRegex(out, r'Breakpoint 1: where = JIT\(0x[0-9a-f]+\)`each_44')
+        self.assertRegex(out, r'Summary: JIT\(0x[0-9a-f]+\)`each_299')
+
+
 class Files(GdbTest):
     """The files themselves, as the process shows them: readers that check everything find nothing to complain of."""
 
@@ -447,5 +474,5 @@ def main():
 
 if __name__ == '__main__':
     if sys.argv[1:] == ['--packages']:  # Debian packages that the tests stand on
-        sys.exit(print('binutils elfutils gdb libc6-dbg python3'))
+        sys.exit(print('binutils elfutils gdb libc6-dbg lldb-14 python3'))
     main()
