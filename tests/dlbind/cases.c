@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <ldx/dlbind.h>
 #include <link.h>
+#include <pthread.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -277,6 +278,27 @@ static void forked(void) {
   dlerror();
 }
 
+static void *bind_some(void *lib) {
+  char name[48];
+  for (int i = 0; i < 2000; i++) {
+    char *code = code_of(lib, i);
+    snprintf(name, sizeof name, "%lx_%d", (unsigned long)pthread_self(), i);
+    CHECK(dlbind(lib, name, code, SIZE, STT_FUNC) == lib && dldsym(lib, name, NULL, 0, NULL) == code);
+    CHECK(((function *)code)() == i);
+  }
+  return NULL;
+}
+
+static void threads(void) {
+  enum { THREADS = 4 };
+  pthread_t all[THREADS];
+  void *lib = create("libthreads");
+  for (int i = 0; i < THREADS; i++)
+    MUST(pthread_create(&all[i], NULL, bind_some, lib) == 0);
+  for (int i = 0; i < THREADS; i++)
+    pthread_join(all[i], NULL);
+}
+
 /* For readelf: what has been given out when the line is printed. */
 static void tags(void) {
   static char long_name[2000];
@@ -306,9 +328,9 @@ int main(int argc, char **argv) {
   static const struct {
     const char *name;
     void (*run)(void);
-  } cases[] = {{"aliases", aliases}, {"ends", ends},     {"errors", errors}, {"names", names},
-               {"stable", stable},   {"global", global}, {"many", many},     {"deleted", deleted},
-               {"mapping", mapping}, {"forked", forked}, {"tags", tags},     {"init", init}};
+  } cases[] = {{"aliases", aliases}, {"ends", ends}, {"errors", errors},   {"names", names},     {"stable", stable},
+               {"global", global},   {"many", many}, {"deleted", deleted}, {"mapping", mapping}, {"forked", forked},
+               {"threads", threads}, {"tags", tags}, {"init", init}};
   for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
     if (argc == 2 && !strcmp(argv[1], cases[i].name)) {
       cases[i].run();

@@ -18,7 +18,7 @@ parser.add_argument("--way", choices=["command", "interp"], required=True)
 parser.add_argument("cases", nargs="*")
 options = parser.parse_args()
 
-CASES = "aliases ends errors names stable global many deleted mapping forked init".split()
+CASES = "aliases ends errors names stable global many deleted mapping forked threads init".split()
 PROGRAMS = ("cases", "cases-undefined")
 TAGS = {"TEXT": 0x6FFFFEE0, "RODATA": 0x6FFFFEE1, "DATA": 0x6FFFFEE2, "DYNSTR": 0x6FFFFEE3, "DYNSYM": 0x6FFFFEE4}
 
