@@ -469,19 +469,45 @@ void elf_write_cie(struct elf_frame_output *out, const struct elf_cie *cie) {
   end_record(out, begin);
 }
 
+/* Of an FDE with a table of its own. */
+enum {
+  AUGMENTATION = 25,
+  INSTRUCTIONS = ELF_FDE_TABLE + sizeof(struct elf_frame_header) + sizeof(struct elf_frame_entry)
+};
+
 void elf_write_fde(struct elf_frame_output *out, const struct elf_fde *fde, uint64_t cie, bool own_table) {
-  enum { AUGMENTATION = 25, TABLE_SIZE = sizeof(struct elf_frame_header) + sizeof(struct elf_frame_entry) };
   bool lsda = fde->cie.lsda != ELF_EH_OMIT;
   size_t begin = begin_record(out);
   put_word(out, (uint32_t)(out->size - cie));
   put_address(out, fde->start);
   put_address(out, fde->size);
-  put_byte(out, own_table ? ELF_FDE_TABLE + TABLE_SIZE - AUGMENTATION : lsda ? 8 : 0);
+  put_byte(out, own_table ? INSTRUCTIONS - AUGMENTATION : lsda ? 8 : 0);
   if (lsda)
     put_address(out, fde->lsda.value);
   if (own_table)
-    put_zeros(out, ELF_FDE_TABLE + TABLE_SIZE - (out->size - begin));
+    put_zeros(out, INSTRUCTIONS - (out->size - begin));
   copy_instructions(&fde->instructions, fde->cie.pointers, out);
+  end_record(out, begin);
+}
+
+static uint32_t record_size(const void *record) {
+  uint32_t size;
+  memcpy(&size, record, 4);
+  return size + 4;
+}
+
+void elf_copy_cie(struct elf_frame_output *out, const void *cie) { put(out, cie, record_size(cie)); }
+
+void elf_copy_fde(struct elf_frame_output *out, const void *fde, const void *of_cie, uint64_t cie) {
+  enum { TEXT = 9 };
+  const char *from = fde;
+  bool lsda = strchr((const char *)of_cie + TEXT, 'L');
+  size_t begin = begin_record(out);
+  put_word(out, (uint32_t)(out->size - cie));
+  put(out, from + ELF_FDE_START, 16);
+  put_byte(out, lsda ? 8 : 0);
+  put(out, from + AUGMENTATION, lsda ? 8 : 0);
+  put(out, from + INSTRUCTIONS, record_size(fde) - INSTRUCTIONS);
   end_record(out, begin);
 }
 

@@ -85,6 +85,10 @@ void elf_write_cie(struct elf_frame_output *out, const struct elf_cie *cie);
  * ELF_FDE_TABLE bytes behind the FDE's begin, in the augmentation data, where unwinders skip it. */
 void elf_write_fde(struct elf_frame_output *out, const struct elf_fde *fde, uint64_t cie, bool own_table);
 
+/* Copies records that were written: a CIE; an FDE that has a table of its own, without that. */
+void elf_copy_cie(struct elf_frame_output *out, const void *cie);
+void elf_copy_fde(struct elf_frame_output *out, const void *fde, const void *of_cie, uint64_t cie);
+
 /* Where the fields of an FDE that was written are. */
 enum { ELF_FDE_CIE = 4, ELF_FDE_START = 8, ELF_FDE_SIZE = 16, ELF_FDE_TABLE = 36 };
 

@@ -17,16 +17,34 @@ static uint32_t class_of(uint32_t size) {
   return 17 + 4 * (log - 8) + (((size - 1) >> (log - 2)) & 3);
 }
 
-bool ldx_frame_reserve(struct ldx_frame_space *s, enum ldx_frame_kind kind, uint32_t size,
+/* Of the latest holes of the list: the lowest for a CIE, any behind its CIE for an FDE. Some unwinders look for a CIE
+ * only before its FDEs, as the format says. */
+static struct ldx_frame_hole *take_hole(struct ldx_frame_hole **list, enum ldx_frame_kind kind, uint32_t behind) {
+  enum { LATEST = 32 };
+  struct ldx_frame_hole **best = NULL, *h;
+  unsigned tries = LATEST;
+  for (; *list && tries; list = &(*list)->next, tries--)
+    if ((*list)->offset >= behind && (!best || (*list)->offset < (*best)->offset)) {
+      best = list;
+      if (kind == LDX_FRAME_FDE)
+        break;
+    }
+  if (!best)
+    return NULL;
+  h = *best;
+  *best = h->next;
+  return h;
+}
+
+bool ldx_frame_reserve(struct ldx_frame_space *s, enum ldx_frame_kind kind, uint32_t size, uint32_t behind,
                        struct ldx_frame_place *out) {
   enum { LARGEST = 1 << 24, TERMINATOR = 4 };
   if (size > LARGEST)
     return false;
   size = rounded(size);
-  struct ldx_frame_hole **list = &s->free[kind][class_of(size)];
-  if (*list) {
-    *out = (struct ldx_frame_place){(*list)->offset, size, *list};
-    *list = (*list)->next;
+  struct ldx_frame_hole *h = take_hole(&s->free[kind][class_of(size)], kind, behind);
+  if (h) {
+    *out = (struct ldx_frame_place){h->offset, size, h};
     return true;
   }
   if (!ldx_range_ok(s->size, (uint64_t)s->reserved + size, 1, TERMINATOR))

@@ -264,9 +264,9 @@ static void settle(struct ldx_jit_unwind *u) {
 static bool reserve_places(struct ldx_jit_unwind *u) {
   for (size_t i = 0; i < u->count; i++) {
     struct staged *s = &u->staged[i];
-    if (!s->cie->place.size && !ldx_frame_reserve(&u->space, LDX_FRAME_CIE, s->cie->size, &s->cie->place))
+    if (!s->cie->place.size && !ldx_frame_reserve(&u->space, LDX_FRAME_CIE, s->cie->size, 0, &s->cie->place))
       return false;
-    if (!ldx_frame_reserve(&u->space, LDX_FRAME_FDE, s->size, &s->place))
+    if (!ldx_frame_reserve(&u->space, LDX_FRAME_FDE, s->size, s->cie->place.offset, &s->place))
       return false;
   }
   return true;
@@ -461,27 +461,25 @@ uintptr_t ldx_jit_unwind_table(const struct ldx_jit_object *j, uintptr_t pc) {
 /* Writes what is published of code in [low, high). CIEs that the last few FDEs had are not written again. */
 static void copy_frames(const struct ldx_jit_object *j, uintptr_t low, uintptr_t high, struct elf_frame_output *out) {
   const struct elf_frame_header *h = j->unwind->table.now;
-  struct elf_frames f = {{(const void *)frames_at(j), j->unwind->space.top}, frames_at(j), 0};
   struct {
-    uint64_t from, to;
+    uintptr_t from;
+    uint64_t to;
   } cies[8] = {{0}};
   uint32_t next = 0, k, i = entry_from(h, low);
   i -= i && reaches(j, h, i - 1, low);
   for (; i < h->count && start_of(h, i) < high; i++) {
-    struct elf_fde fde;
-    enum elf_error e;
-    f.next = fde_of(h, i) - frames_at(j);
-    if (is_dead(j, h, i) || !elf_next_fde(&f, &fde, &e))
+    if (is_dead(j, h, i))
       continue;
-    for (k = 0; k < LDX_COUNT(cies) && (k >= next || cies[k].from != fde.cie_offset); k++)
+    uintptr_t fde = fde_of(h, i), cie = fde + ELF_FDE_CIE - *(const uint32_t *)(fde + ELF_FDE_CIE);
+    for (k = 0; k < LDX_COUNT(cies) && cies[k].from != cie; k++)
       ;
     if (k == LDX_COUNT(cies)) {
       k = next++ % LDX_COUNT(cies);
-      cies[k].from = fde.cie_offset;
+      cies[k].from = cie;
       cies[k].to = out->size;
-      elf_write_cie(out, &fde.cie);
+      elf_copy_cie(out, (const void *)cie);
     }
-    elf_write_fde(out, &fde, cies[k].to, false);
+    elf_copy_fde(out, (const void *)fde, (const void *)cie, cies[k].to);
   }
 }
 
@@ -510,13 +508,13 @@ static bool write_root(struct ldx_jit_object *j) {
   struct elf_frame_output out = {(uint8_t *)bytes, sizeof bytes, 0};
   struct ldx_frame_place place;
   struct ldx_frame_cie *cie = take_cie(u, usual_cie());
-  if (!cie || !ldx_frame_reserve(&u->space, LDX_FRAME_CIE, cie->size, &cie->place))
+  if (!cie || !ldx_frame_reserve(&u->space, LDX_FRAME_CIE, cie->size, 0, &cie->place))
     return false;
   ldx_frame_write(j, &u->space, &cie->place, cie->bytes, cie->size, 0);
   ldx_cie_written(&u->cies, cie);
   u->root = cie->place.offset;
   elf_write_fde(&out, &none, 0, false);
-  if (!ldx_frame_reserve(&u->space, LDX_FRAME_FDE, (uint32_t)out.size, &place))
+  if (!ldx_frame_reserve(&u->space, LDX_FRAME_FDE, (uint32_t)out.size, 0, &place))
     return false;
   ldx_frame_write(j, &u->space, &place, bytes, (uint32_t)out.size, place.offset + ELF_FDE_CIE - u->root);
   u->tombstone = place.offset;

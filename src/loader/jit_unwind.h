@@ -40,8 +40,8 @@ struct ldx_frame_place {
   uint32_t offset, size;       /* size 0: none */
   struct ldx_frame_hole *hole; /* where it was before: until something is written there */
 };
-/* A place for `size` bytes, until it is given back or used. False: no room. */
-bool ldx_frame_reserve(struct ldx_frame_space *s, enum ldx_frame_kind kind, uint32_t size,
+/* A place for `size` bytes at that offset or behind it, until it is given back or used. False: no room. */
+bool ldx_frame_reserve(struct ldx_frame_space *s, enum ldx_frame_kind kind, uint32_t size, uint32_t behind,
                        struct ldx_frame_place *out);
 void ldx_frame_unreserve(struct ldx_frame_space *s, struct ldx_frame_place *p);
 /* Writes a record, in the form of elf/eh_frame.h; `id`: its second word. */

@@ -496,6 +496,31 @@ static void writes_one_form(void **state) {
   assert_memory_equal(at + ELF_FDE_TABLE + 20, "\x41\x0e\x10\x86\x02", 5);
 }
 
+/* Copied without their own tables they are as if they had been written without. */
+static void copies_records(void **state) {
+  for (unsigned i = 0; i < 2; i++) {
+    struct shape s = {.augmentation = i ? "zPLR" : "zPR", USUAL, CFA("\x41\x0e\x10\x86\x02")};
+    struct bytes b = shaped(&s), copy = {.size = 0};
+    struct elf_fde fde, again;
+    assert_int_equal(verdict(&b, &fde), ELF_OK);
+    struct bytes w = written(&fde, true), plain = written(&fde, false);
+    uint32_t cie_size;
+    memcpy(&cie_size, w.data, 4);
+    for (unsigned pass = 0; pass < 2; pass++) {
+      struct elf_frame_output out = {copy.data, pass ? copy.size : 0, 0};
+      elf_copy_cie(&out, w.data);
+      elf_copy_fde(&out, w.data + cie_size + 4, w.data, 0);
+      copy.size = out.size;
+    }
+    assert_int_equal(verdict(&copy, &again), ELF_OK);
+    assert_same(&fde, &again);
+    assert_true(copy.size <= w.size);
+    assert_memory_equal(copy.data, plain.data, cie_size + 4);
+    const uint8_t *from = copy.data + cie_size + 4, *to = plain.data + cie_size + 4;
+    assert_memory_equal(from + 4, to + 4, (i ? 33 : 25) + 5 - 4);
+  }
+}
+
 static void writes_no_more_than_fits(void **state) {
   struct shape s = {.augmentation = "zPLR", USUAL, CFA("\x41\x0e\x10\x86\x02")};
   struct bytes b = shaped(&s);
@@ -673,6 +698,7 @@ int main(void) {
       CASE(checks_expressions),
       CASE(rewrites_set_loc),
       CASE(writes_one_form),
+      CASE(copies_records),
       CASE(writes_no_more_than_fits),
       CASE(survives_truncation),
       CASE(survives_damage),

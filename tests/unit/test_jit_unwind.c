@@ -17,6 +17,12 @@ uint64_t ldx_epoch_end(void) { return ++ldx_self.epoch; }
 uint64_t ldx_epoch_oldest(void) { return oldest_reader; }
 void ldx_retire_block(void *p) { ldx_delete(p); }
 void ldx_debug(const char *fmt, ...) {}
+static unsigned told;
+static uint64_t told_bytes;
+void ldx_jit_show_frames(struct ldx_jit_object *j, uintptr_t low, uintptr_t high) {
+  told++;
+  told_bytes += high - low;
+}
 
 static struct ldx_object object;
 static struct ldx_jit_object jit;
@@ -233,13 +239,15 @@ static unsigned count_frames(const void *bytes, size_t size, uintptr_t where) {
   struct elf_fde fde;
   enum elf_error e;
   unsigned count = 0;
-  while (elf_next_fde(&f, &fde, &e))
+  for (uint64_t at = 0; elf_next_fde(&f, &fde, &e); at = f.next) {
+    assert_true(fde.cie_offset <= at); /* LLVM's unwinder knows no other order */
     if (fde.size) {
       const struct function *of = &published[(fde.start - code_at(0)) / UNIT];
       assert_int_equal(fde.size, (of->high - of->low) * UNIT);
       assert_int_equal(fde.lsda.value, of->lsda);
       count++;
     }
+  }
   assert_int_equal(e, ELF_OK);
   assert_true(f.next + 4 >= size);
   return count;
@@ -323,6 +331,21 @@ static void step(uint32_t span) {
     if (staged_count < MAX_STAGED)
       stage_random(span);
   }
+}
+
+/* Debuggers are told of what is published, once. */
+static void tells_debuggers(void **state) {
+  begin_model(1);
+  stage(&(struct function){0, 2, 0, 0});
+  stage(&(struct function){1, 5, 0, 0}); /* in the place of that */
+  stage(&(struct function){8, 10, 0, 0});
+  told = 0;
+  told_bytes = 0;
+  publish();
+  assert_int_equal(told, 2);
+  assert_int_equal(told_bytes, 6 * UNIT);
+  publish();
+  assert_int_equal(told, 2);
 }
 
 static void follows_model(void **state) {
@@ -604,10 +627,11 @@ static void copies_a_range(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      EACH(follows_model),        EACH(keeps_what_readers_hold), EACH(appends_in_place),
-      EACH(reuses_same_address),  EACH(forgets_dead_entries),    EACH(reuses_memory),
-      EACH(says_when_it_is_full), EACH(refuses_other_code),      EACH(takes_all_or_nothing),
-      EACH(prefers_newest),       EACH(makes_usual_frames),      EACH(copies_a_range),
+      EACH(follows_model),        EACH(tells_debuggers),      EACH(keeps_what_readers_hold),
+      EACH(appends_in_place),     EACH(reuses_same_address),  EACH(forgets_dead_entries),
+      EACH(reuses_memory),        EACH(says_when_it_is_full), EACH(refuses_other_code),
+      EACH(takes_all_or_nothing), EACH(prefers_newest),       EACH(makes_usual_frames),
+      EACH(copies_a_range),
   };
   return RUN(tests);
 }
