@@ -28,4 +28,5 @@ int stays(void) { return 4; }
 int *address_of_counter(void) { return &counter; }
 const char *word(int i) { return list[i]; }
 __attribute__((noinline)) static int local_function(int x) { return x + 1; }
+int (*local_function_pointer)(int) = local_function;
 int calls_local(int x) { return local_function(x) + 1; }

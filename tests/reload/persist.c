@@ -29,19 +29,19 @@ static void *open_it(const char *library) {
   return h;
 }
 
+/* Tools walk the dynamic section of a link map, and expect addresses there. */
+static bool is_for_tools(void *h) {
+  Elf64_Dyn *symbols = entry(h, DT_SYMTAB), *strings = entry(h, DT_STRTAB);
+  uintptr_t base = map_of(h)->l_addr;
+  return symbols->d_un.d_ptr > base && strings->d_un.d_ptr > base && *(char *)strings->d_un.d_ptr == 0;
+}
+
 static void print_places(void *h) {
   static const char *const names[] = {"counter", "text",    "table", "label",  "inside",
                                       "none",    "outside", "list",  "chosen", "alpha"};
   printf("%s %#lx\n", path_of(h), (unsigned long)map_of(h)->l_addr);
   for (size_t i = 0; i < sizeof names / sizeof *names; i++)
     printf("%s %p\n", names[i], get(h, names[i]));
-}
-
-/* Tools walk the dynamic section of a link map, and expect addresses there. */
-static bool is_for_tools(void *h) {
-  Elf64_Dyn *symbols = entry(h, DT_SYMTAB), *strings = entry(h, DT_STRTAB);
-  uintptr_t base = map_of(h)->l_addr;
-  return symbols->d_un.d_ptr > base && strings->d_un.d_ptr > base && *(char *)strings->d_un.d_ptr == 0;
 }
 
 /* Goes on when it is told to. */
@@ -93,6 +93,15 @@ static int refuse(const char *library, int mode) {
   return 0;
 }
 
+/* Functions are bound at once, whatever was asked for. */
+static int refuse_lazily(const char *library) {
+  void *h = dlopen(library, RTLD_LAZY | RTLD_RELOADABLE);
+  NEED(!h);
+  printf("%s\n", dlerror());
+  NEED(dlopen(library, RTLD_LAZY));
+  return 0;
+}
+
 static int in_folder(const char *library, const char *folder) {
   void *h = ldx_dlopen_in(library, RTLD_NOW, folder);
   if (!h) {
@@ -130,7 +139,8 @@ static int unlinked(const char *library) {
   void *h = open_it(path);
   change(h);
   NEED(ldx_reload(h) == 0 && call(h, "alpha") == 1);
-  NEED(dlclose(h) == 0 && close(fd) == 0);
+  NEED(close(fd) == 0 && dlopen(path, RTLD_NOW | RTLD_NOLOAD) == h && dlclose(h) == 0);
+  NEED(dlclose(h) == 0);
   return 0;
 }
 
@@ -207,7 +217,7 @@ static void check_child(void *h, int *counter, const char *parents, bool reloade
     *(int *)writable(h, counter) = 201;
     NEED(*counter == 201 && ldx_reload(h) == 0);
   }
-  NEED(call(h, "alpha") == 1 && ((long *)get(h, "table"))[4999] == 77);
+  NEED(call(h, "alpha") == 1 && ((long *)get(h, "table"))[4999] == 77 && is_for_tools(h));
   usleep(100000);
   NEED(*counter == (parents ? 201 : 200)); /* not what the parent writes */
 }
@@ -251,6 +261,27 @@ static int forks(const char *library, bool threads, bool closed, bool reloaded) 
   return 0;
 }
 
+/* There is no descriptor for the child's copy: it has its memory without one. */
+static int fork_limited(const char *library) {
+  void *h = open_it(library);
+  int *counter = get(h, "counter"), status;
+  writable(h, counter);
+  struct rlimit none = {0, 1024};
+  NEED(setrlimit(RLIMIT_NOFILE, &none) == 0);
+  *counter = 100;
+  pid_t child = fork();
+  if (!child) {
+    NEED(*counter == 100 && is_for_tools(h) && call(h, "alpha") == 1);
+    *counter = 200;
+    char path[64];
+    NEED(ldx_reload(h) == -EBADF && ldx_reload_path(h, path, sizeof path) == -EBADF);
+    _exit(*counter == 200 ? 0 : 1);
+  }
+  NEED(waitpid(child, &status, 0) == child && !status);
+  NEED(*counter == 100);
+  return 0;
+}
+
 /* How many descriptors are open. */
 static int descriptors(void) {
   int n = 0;
@@ -287,6 +318,7 @@ int main(int argc, char **argv) {
   MODE("again", again(library, atoi(folder)))
   MODE("refuse", refuse(library, 0))
   MODE("refuse-reloadable", refuse(library, RTLD_RELOADABLE))
+  MODE("refuse-lazy", refuse_lazily(library))
   MODE("in", in_folder(library, folder))
   MODE("limited", limited(library, folder))
   MODE("no-descriptors", no_descriptors(library))
@@ -298,6 +330,7 @@ int main(int argc, char **argv) {
   MODE("fork-reloaded", forks(library, false, false, true))
   MODE("fork-threads", forks(library, true, false, false))
   MODE("fork-closed", forks(library, false, true, false))
+  MODE("fork-limited", fork_limited(library))
   MODE("leaks", leaks(library, folder))
   return 2;
 }

@@ -68,6 +68,20 @@ static int renames(const char *library, const char *user) {
   return 0;
 }
 
+/* A function that had no name outside gets one. */
+static int adds(const char *library) {
+  void *h = open_it(library);
+  int (*local)(int) = (int (*)(int))get(h, "calls_local");
+  void *code = *(void **)get(h, "local_function_pointer");
+  struct tables t = make_tables(h, get(h, "room"), "", "added");
+  add_symbol(&t, "added", (uintptr_t)code - map_of(h)->l_addr);
+  install(h, &t);
+  NEED(!dlsym(h, "added") && ldx_reload(h) == 0);
+  NEED(dlsym(h, "added") == code && ((int (*)(int))code)(5) == 6 && local(5) == 7);
+  NEED(!strcmp(name_at(code), "added") && is_known_to_libc(code, "added"));
+  return 0;
+}
+
 static int versions(const char *library) {
   void *h = open_it(library), *alpha = dlvsym(h, "alpha", "ONE");
   NEED(alpha && !dlvsym(h, "omega", "ONE"));
@@ -106,6 +120,8 @@ static int in_place(const char *library) {
   NEED(!strcmp(at, name));
   NEED(ldx_reload(h) == 0);
   NEED(dlsym(h, name) == alpha && !dlsym(h, "alpha") && !strcmp(name_at(alpha), name));
+  memset(writable(h, memmem(strings, size, "libreload.so", 12)), 'x', 3); /* names that it is known by stay */
+  NEED(dlopen("libreload.so", RTLD_NOW | RTLD_NOLOAD) == h && !dlopen("xxxreload.so", RTLD_NOW | RTLD_NOLOAD));
   return 0;
 }
 
@@ -291,6 +307,7 @@ int main(int argc, char **argv) {
   if (!strcmp(mode, name))                                                                                           \
     return does;
   MODE("renames", renames(library, argv[3]))
+  MODE("adds", adds(library))
   MODE("versions", versions(library))
   MODE("in-place", in_place(library))
   MODE("aliases", aliases(library))

@@ -269,9 +269,12 @@ class Making(Case):
         for library, text in {"broken": "undefined symbol: omega", "textrel": "object with text relocations cannot be reloadable"}.items():
             out = self.good("./persist", "in", f"./libreload-{library}.so", "copies")
             self.assertEqual(out, f"./libreload-{library}.so: {text}\n")
-            (self.folder / "cut.so").write_bytes((self.folder / "libreload.so").read_bytes()[:9000])
+        (self.folder / "cut.so").write_bytes((self.folder / "libreload.so").read_bytes()[:9000])
         self.assertIn("file too short", self.good("./persist", "in", "./cut.so", "copies"))
         self.assertEqual(os.listdir(self.copies), [])
+
+    def test_no_function_is_bound_late(self):
+        self.assertIn("libreload-broken.so: undefined symbol: omega", self.good("./persist", "refuse-lazy", "./libreload-broken.so"))
 
     def test_an_unlinked_library(self):
         self.good("./persist", "unlinked", "./libreload.so")
@@ -289,7 +292,7 @@ class Making(Case):
         self.good("./persist", "shared", "./libreload.so")
 
     def test_fork(self):
-        for mode in "fork", "fork-reloaded", "fork-threads", "fork-closed":
+        for mode in "fork", "fork-reloaded", "fork-threads", "fork-closed", "fork-limited":
             with self.subTest(mode):
                 self.good("./persist", mode, "./libreload.so")
                 if mode != "fork-closed":
@@ -324,8 +327,12 @@ class Reloading(Case):
         self.good("./reloads", "in-place", "./libreload-sysv.so")
 
     def test_aliases(self):
-        distances = {self.good("./reloads", "aliases", "./libreload.so") for _ in range(4)}
+        distances = {self.good("./reloads", "aliases", "./libreload.so", before=["setarch", "-R"]) for _ in range(4)}
         self.assertEqual(len(distances), 4)
+
+    def test_added(self):
+        for variant in "", "-sysv", "-versions", "-stripped":
+            self.good("./reloads", "adds", f"./libreload{variant}.so")
 
     def test_threads(self):
         for variant in "", "-sysv", "-versions":

@@ -4,13 +4,6 @@
 
 #include "common.h"
 
-static inline uint32_t gnu_hash(const char *s) {
-  uint32_t h = 5381;
-  for (; *s; s++)
-    h = h * 33 + (unsigned char)*s;
-  return h;
-}
-
 static inline uint32_t sysv_hash(const char *s) {
   uint32_t h = 0, g;
   for (; *s; s++) {
@@ -76,6 +69,26 @@ static inline struct tables make_tables(void *handle, char *where, const char *f
   return t;
 }
 
+/* One more symbol, whose name is the last text. */
+static inline void add_symbol(struct tables *t, const char *name, uint64_t value) {
+  struct tables old = *t;
+  char *where = (char *)t->symbols + (64 << 10);
+  t->symbols = (Elf64_Sym *)where;
+  memcpy(t->symbols, old.symbols, old.count * sizeof *old.symbols);
+  t->symbols[t->count++] = (Elf64_Sym){.st_name = (uint32_t)(old.strings_size - strlen(name) - 1),
+                                       .st_value = value,
+                                       .st_size = 8,
+                                       .st_info = ELF64_ST_INFO(STB_GLOBAL, STT_FUNC),
+                                       .st_shndx = 1};
+  t->versions = (Elf64_Half *)(t->symbols + t->count);
+  memcpy(t->versions, old.versions, old.count * sizeof *old.versions);
+  t->versions[old.count] = VER_NDX_GLOBAL;
+  t->hash = (uint32_t *)(t->versions + t->count + t->count % 2);
+  t->strings = (char *)(t->hash + 3 + t->count);
+  memcpy(t->strings, old.strings, old.strings_size);
+  fill_hash(t);
+}
+
 static inline void set_entry(void *handle, Elf64_Dyn *d, long tag, uint64_t value) {
   Elf64_Dyn *w = writable(handle, d);
   w->d_tag = tag;
@@ -94,7 +107,5 @@ static inline void install(void *handle, const struct tables *t) {
   if (entry(handle, DT_VERSYM))
     set_entry(handle, entry(handle, DT_VERSYM), DT_VERSYM, (uintptr_t)t->versions - base);
 }
-
-static inline char *aligned(char *p) { return (char *)(((uintptr_t)p + 63) & ~(uintptr_t)63); }
 
 #endif
