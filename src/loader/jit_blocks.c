@@ -4,9 +4,10 @@
 #include <string.h>
 #include <sys/mman.h>
 
+#include "arch/x86_64/jump.h"
 #include "loader/jit_core.h"
 
-enum { UNIT = 16, BIN_COUNT = 128, TRAP = 0xcc, LARGE = 64 * 1024 };
+enum { UNIT = 16, BIN_COUNT = 128, LARGE = 64 * 1024 };
 
 /* Indices instead of pointers: the array moves when it grows. 0: none. */
 struct block {
@@ -243,7 +244,7 @@ static uint32_t extend(struct ldx_jit_object *j, enum ldx_jit_region_kind kind, 
     return s->top;
   b->at[s->top].size = (uint32_t)end - at;
   if (kind == LDX_REGION_CODE)
-    memset(ldx_jit_alias(j, r->at + r->used), TRAP, end * UNIT - r->used);
+    memset(ldx_jit_alias(j, r->at + r->used), LDX_TRAP, end * UNIT - r->used);
   r->used = end * UNIT;
   return s->top;
 }
@@ -294,7 +295,7 @@ size_t ldx_jit_block_size(const struct ldx_jit_object *j, uintptr_t at, bool inn
 static void clear(const struct ldx_jit_object *j, enum ldx_jit_region_kind kind, uintptr_t at, size_t size) {
   uintptr_t low = ldx_align_up(at, LDX_PAGE), high = ldx_align_down(at + size, LDX_PAGE);
   if (kind == LDX_REGION_CODE)
-    memset(ldx_jit_alias(j, at), TRAP, size);
+    memset(ldx_jit_alias(j, at), LDX_TRAP, size);
   else if (size < LARGE || ldx_sys_failed(sys_madvise(ldx_jit_alias(j, low), high - low, MADV_REMOVE)))
     memset(ldx_jit_alias(j, at), 0, size);
   else {

@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "base/print.h"
+#include "loader/breakpoints.h"
 #include "loader/jit_core.h"
 #include "namespace/names.h"
 
@@ -251,12 +252,8 @@ void ldx_jit_refresh(const struct ldx_jit_object *j, uintptr_t low, uintptr_t hi
   const struct ldx_jit_region *code = &j->regions[LDX_REGION_CODE];
   low = low < code->at ? code->at : low;
   high = high > code->at + code->size ? code->at + code->size : high;
-  for (uintptr_t at = low, next; at < high; at = next) {
-    next = ldx_align_down(at, LDX_PAGE) + LDX_PAGE;
-    size_t n = (next < high ? next : high) - at;
-    if (memcmp((void *)at, ldx_jit_alias(j, at), n))
-      sys_madvise((void *)ldx_align_down(at, LDX_PAGE), LDX_PAGE, MADV_DONTNEED);
-  }
+  if (low < high)
+    ldx_show_code(low, ldx_jit_alias(j, low), high - low);
 }
 
 /* --- fork ------------------------------------------------------------------------------------------------ */
@@ -328,7 +325,10 @@ static void adopt_copy(struct ldx_jit_object *j) {
     m->dev = j->object->dev = st.st_dev;
     m->ino = j->object->ino = st.st_ino;
   }
+  const struct ldx_jit_region *code = &j->regions[LDX_REGION_CODE];
+  struct ldx_copied_page *copied = ldx_find_copied(code->at, code->at + code->used);
   j->frozen = map_program_view(j) || map_alias(j);
+  ldx_restore_breakpoints(copied);
   rename_path(j);
 }
 

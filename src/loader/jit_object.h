@@ -151,8 +151,7 @@ void ldx_jit_unmap(struct ldx_jit_object *j);
 Elf64_Dyn *ldx_jit_dynamic_alias(const struct ldx_jit_object *j);
 /* One more view of [low, high) that can be written, at an address in the gap. */
 int ldx_jit_add_view(struct ldx_jit_object *j, uintptr_t low, uintptr_t high, uintptr_t at);
-/* A debugger that writes a breakpoint gets a page of its own, which shows nothing of what is written later: gives
- * such pages of [low, high) back. */
+/* The programs' view of [low, high) shows the code that was written, also where a debugger has breakpoints. */
 void ldx_jit_refresh(const struct ldx_jit_object *j, uintptr_t low, uintptr_t high);
 /* Around a fork made by libc; nothing to do without objects. */
 void ldx_jit_before_fork(void);

@@ -5,7 +5,10 @@
 #include <stdint.h>
 #include <string.h>
 
-enum { LDX_JUMP_SIZE = 16 }; /* room, and alignment */
+enum {
+  LDX_TRAP = 0xcc,    /* int3 */
+  LDX_JUMP_SIZE = 16, /* room, and alignment */
+};
 
 /* Writes a function that jumps to where a word says; at: where it will run. endbr64; jmp *word(%rip) */
 static inline void ldx_write_jump(void *to, uintptr_t at, uintptr_t word) {
