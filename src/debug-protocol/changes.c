@@ -40,7 +40,7 @@ static void write_name(char *to, size_t size, const char *name) {
   size_t n = strlen(name);
   memcpy(to, name, n < size ? n : size - 4);
   if (n >= size)
-    memcpy(to + size - 4, "...", 3);
+    memcpy(to + size - 4, "...", 4);
 }
 
 static void fill(struct ldx_debug_change *e, const struct ldx_debug *d, const struct ldx_namespace *ns,
