@@ -362,7 +362,7 @@ static void stepped_jump() {
   SAME(ldx_jit_publish(jit), 0);
   char *jump = (char *)find(jit, "followed");
   MUST(jump && jump != f);
-  step_through(jump, 8, 1);
+  step_through(jump, 16, 2); // endbr64; jmp
 }
 
 // --- threads that end -----------------------------------------------------------------------------------------
