@@ -2,6 +2,7 @@
 #include <errno.h>
 #include <ldx/jit.h>
 #include <string.h>
+#include <time.h>
 
 #include "loader/jit_core.h"
 #include "loader/tell_library.h"
@@ -21,6 +22,18 @@ static struct ldx_jit_object *enter(const ldx_jit *jit, int *error) {
 static int leave(int result) {
   ldx_rlock_leave(&ldx_self.lock);
   return result;
+}
+
+/* What was replaced can be used again when nobody reads it any more. Whoever reads may wait for the lock, or for what
+ * this thread does: he is not waited for for long, and not with the lock. */
+static bool wait_for_readers(int *tries) {
+  enum { MOST = 100 };
+  const struct timespec millisecond = {0, 1000000};
+  const struct ldx_thread *self = ldx_thread_self();
+  if (++*tries > MOST || (self && self->reader_epoch) || ldx_epoch_oldest() == UINT64_MAX)
+    return false;
+  LDX_SYS(SYS_nanosleep, &millisecond, NULL, 0, 0, 0, 0);
+  return true;
 }
 
 static bool is_in(const struct ldx_jit_object *j, enum ldx_jit_region_kind kind, uintptr_t at, size_t size) {
@@ -131,11 +144,15 @@ static bool is_valid(const struct ldx_jit_object *j, const struct ldx_jit_symbol
 }
 
 int ldx_jit_bind(ldx_jit *jit, const struct ldx_jit_symbol *symbol) {
-  int error;
+  int r, tries = 0;
   if (!symbol || symbol->size < sizeof *symbol)
     return -EINVAL;
-  struct ldx_jit_object *j = enter(jit, &error);
-  return j ? leave(is_valid(j, symbol) ? ldx_jit_stage_bind(j, symbol) : -EINVAL) : error;
+  do {
+    struct ldx_jit_object *j = enter(jit, &r);
+    if (j)
+      r = leave(is_valid(j, symbol) ? ldx_jit_stage_bind(j, symbol) : -EINVAL);
+  } while (r == -ENOMEM && wait_for_readers(&tries));
+  return r;
 }
 
 int ldx_jit_unbind(ldx_jit *jit, const char *name, const char *version) {
@@ -274,19 +291,26 @@ static int publish(struct ldx_jit_object *j, bool *changed) {
 }
 
 /* Tools hear of it when the lock is free; the object stays meanwhile. */
-int ldx_jit_publish(ldx_jit *jit) {
-  int r;
-  struct ldx_jit_object *j = enter(jit, &r);
-  if (!j)
-    return r;
-  bool changed;
-  r = publish(j, &changed);
-  if (!changed || !ldx_wants(LDX_EV_SYMBOLS))
-    return leave(r);
+static int leave_and_tell(const struct ldx_object *o) {
   struct ldx_reader reader = ldx_reader_enter();
-  leave(r);
-  ldx_tell_object(LDX_EV_SYMBOLS, j->object);
+  leave(0);
+  ldx_tell_object(LDX_EV_SYMBOLS, o);
   ldx_reader_leave(reader);
+  return 0;
+}
+
+int ldx_jit_publish(ldx_jit *jit) {
+  int r, tries = 0;
+  do {
+    struct ldx_jit_object *j = enter(jit, &r);
+    bool changed;
+    if (!j)
+      return r;
+    r = publish(j, &changed);
+    if (changed && ldx_wants(LDX_EV_SYMBOLS))
+      return leave_and_tell(j->object);
+    leave(r);
+  } while (r == -ENOMEM && wait_for_readers(&tries));
   return r;
 }
 

@@ -4,8 +4,6 @@
  * A symbol of up to 2^n bytes stands on the list of the piece of 2^n bytes in which it begins. What covers an address
  * is then on the list of the address's piece, or of the one before, for one of the n's there are. Lists are linked by
  * numbers of symbols; they begin with the highest address. */
-#include <sys/mman.h>
-
 #include "loader/jit_core.h"
 
 enum { LOWEST = 4, LEVELS = 32 };
@@ -26,13 +24,12 @@ bool ldx_jit_addresses_new(struct ldx_jit_object *j) {
   a->size = j->high - a->low;
   for (uint32_t n = LOWEST; n < LEVELS; n++)
     a->bytes += ((a->size >> n) + 1) * sizeof(uint32_t);
-  long r = sys_mmap(NULL, a->bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-  if (ldx_sys_failed(r)) {
+  uint32_t *next = ldx_jit_sparse_new(a->bytes);
+  if (!next) {
     ldx_delete(a);
     j->symbols->addresses = NULL;
     return false;
   }
-  uint32_t *next = (uint32_t *)r;
   for (uint32_t n = LOWEST; n < LEVELS; n++) {
     a->lists[n] = next;
     next += (a->size >> n) + 1;

@@ -19,6 +19,9 @@ void ldx_dlbind_tags(struct ldx_jit_object *j); /* dlbind.c: writes them */
 void ldx_jit_drop_lines(struct ldx_jit_lines **list, uintptr_t low, uintptr_t high); /* of code in [low, high) */
 void ldx_jit_drop_files(struct ldx_jit_file **list);
 
+/* jit_memory.c: a large array of which little is used; zeroed, given back by sys_munmap. NULL: no memory. */
+void *ldx_jit_sparse_new(size_t bytes);
+
 /* jit_blocks.c */
 struct ldx_jit_blocks *ldx_jit_blocks_new(void);
 void ldx_jit_blocks_free(struct ldx_jit_blocks *b);

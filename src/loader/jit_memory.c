@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "base/print.h"
+#include "base/valgrind.h"
 #include "loader/breakpoints.h"
 #include "loader/jit_core.h"
 #include "namespace/names.h"
@@ -27,11 +28,16 @@ struct ldx_jit_memory {
 
 /* --- layout ---------------------------------------------------------------------------------------------- */
 
-/* Bytes that the tables of a symbol may take. */
-enum { STRING_BYTES = 128, FRAME_BYTES = 128, FRAME_ENTRY_BYTES = 32, VERSION_ROOM = 64 * 1024 };
+/* Bytes that the tables of a symbol may take; symbols that are gone, or were replaced, but may still be read. */
+enum {
+  STRING_BYTES = 128,
+  FRAME_BYTES = 128,
+  FRAME_ENTRY_BYTES = 32,
+  VERSION_ROOM = 64 * 1024,
+  STILL_READ = 64 * 1024
+};
 
-/* An entry of its own has also what another one replaces, until nobody can be reading that. */
-static uint64_t entries(const struct ldx_jit_plan *p) { return 2ull * p->symbols + 64; }
+static uint64_t entries(const struct ldx_jit_plan *p) { return 2ull * p->symbols + STILL_READ; }
 
 static uint64_t size_of(enum ldx_jit_region_kind kind, const struct ldx_jit_plan *p) {
   switch (kind) {
@@ -42,7 +48,7 @@ static uint64_t size_of(enum ldx_jit_region_kind kind, const struct ldx_jit_plan
   case LDX_REGION_VERSIONS:
     return entries(p) * sizeof(Elf64_Half) + VERSION_ROOM;
   case LDX_REGION_STRINGS:
-    return (uint64_t)p->symbols * STRING_BYTES + 16 * LDX_PAGE;
+    return ((uint64_t)p->symbols + STILL_READ) * STRING_BYTES;
   case LDX_REGION_HASH:
     return entries(p) * 2 * 16 + LDX_PAGE; /* two words an entry, twice for those before, twice as it grows by that */
   case LDX_REGION_FRAMES:
@@ -254,6 +260,15 @@ void ldx_jit_refresh(const struct ldx_jit_object *j, uintptr_t low, uintptr_t hi
   high = high > code->at + code->size ? code->at + code->size : high;
   if (low < high)
     ldx_show_code(low, ldx_jit_alias(j, low), high - low);
+}
+
+void *ldx_jit_sparse_new(size_t bytes) {
+  long r = sys_mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+  if (ldx_sys_failed(r))
+    return NULL;
+  sys_madvise((void *)r, bytes, MADV_NOHUGEPAGE);
+  ldx_no_race_checks((void *)r, bytes);
+  return (void *)r;
 }
 
 /* --- fork ------------------------------------------------------------------------------------------------ */

@@ -191,6 +191,7 @@ static int bind(struct ldx_jit_object *j, const struct ldx_jit_symbol *sym, uint
 }
 
 int ldx_jit_stage_bind(struct ldx_jit_object *j, const struct ldx_jit_symbol *sym) {
+  ldx_jit_symbols_settle(j);
   uint16_t version = sym->version ? ldx_jit_version(j, sym->version) : 0;
   if (version)
     ldx_jit_version_keep(j, version);

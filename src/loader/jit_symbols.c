@@ -5,7 +5,6 @@
  * gone, are used again when nobody can be reading them. */
 #include <errno.h>
 #include <string.h>
-#include <sys/mman.h>
 
 #include "base/sys.h"
 #include "elf/version.h"
@@ -268,11 +267,9 @@ int ldx_jit_symbols_new(struct ldx_jit_object *j, uint32_t limit) {
   s->limit = limit;
   s->room = (uint32_t)(j->regions[LDX_REGION_SYMBOLS].size / sizeof(Elf64_Sym));
   s->used = 1;
-  long r = sys_mmap(NULL, s->room * sizeof *s->slots, PROT_READ | PROT_WRITE,
-                    MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-  if (ldx_sys_failed(r))
-    return (int)r;
-  s->slots = (struct ldx_jit_slot *)r;
+  s->slots = ldx_jit_sparse_new(s->room * sizeof *s->slots);
+  if (!s->slots)
+    return -ENOMEM;
   s->live = new_table(j, 1);
   writable(j, s->live)[1] = 1;
   return ldx_jit_addresses_new(j) && ldx_jit_stage_new(j) ? 0 : -ENOMEM;
