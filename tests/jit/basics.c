@@ -639,9 +639,40 @@ static void many_frames(void) {
   }
 }
 
+/* Unwinders in other libraries ask libgcc; the jump of a symbol that follows has no frame of its own, but is code. */
+static void found_by_libgcc(void) {
+  struct bases {
+    void *text, *data, *function;
+  } bases;
+  void *libgcc = dlopen("libgcc_s.so.1", RTLD_NOW);
+  MUST(libgcc);
+  const void *(*find_frame)(void *, struct bases *) =
+      (const void *(*)(void *, struct bases *))dlsym(libgcc, "_Unwind_Find_FDE");
+  MUST(find_frame);
+  ldx_jit *jit = make_jit("libjit-libgcc.so", 0);
+  char *f = put_code(jit, calls_argument, sizeof calls_argument), *bare = returns(jit, 1);
+  CHECK(!find_frame(f + 4, &bases));
+  SAME(ldx_jit_frame(jit, f, sizeof calls_argument, LDX_JIT_FRAME_POINTER), 0);
+  CHECK(!find_frame(f + 4, &bases)); /* not yet published */
+  SAME(bind_as(jit, "f", NULL, f, sizeof calls_argument, STT_FUNC, LDX_JIT_FOLLOWS), 0);
+  SAME(ldx_jit_publish(jit), 0);
+  CHECK(find_frame(f + 4, &bases) && bases.function == f);
+  CHECK(find_frame(f, &bases) && find_frame(f + sizeof calls_argument - 1, &bases));
+  CHECK(!find_frame(f + sizeof calls_argument, &bases));
+  CHECK(!find_frame(bare, &bases));
+  void *jump = find(jit, "f");
+  CHECK(jump != (void *)f && find_frame(jump, &bases) && bases.function == jump);
+
+  SAME(ldx_jit_unbind(jit, "f", NULL), 0);
+  SAME(ldx_jit_publish(jit), 0);
+  CHECK(find_frame(f + 4, &bases)); /* frames belong to the block */
+  SAME(ldx_jit_free(jit, f), 0);
+  CHECK(!find_frame(f + 4, &bases));
+}
+
 CASES({"handle", handle}, {"path", path}, {"global", global}, {"stable", stable}, {"staged", staged},
       {"discarded", discarded}, {"batch", batch}, {"copies", copies}, {"types", types}, {"absolute", absolute},
       {"indirect", indirect}, {"versions", versions}, {"many-versions", many_versions}, {"names", names},
       {"follows", follows}, {"addresses", addresses}, {"program-headers", program_headers}, {"tables", tables},
       {"with-frame-pointer", with_frame_pointer}, {"with-frames", with_frames}, {"leaf", leaf},
-      {"many-frames", many_frames})
+      {"many-frames", many_frames}, {"found-by-libgcc", found_by_libgcc})

@@ -115,5 +115,75 @@ static void atexit_code(void) {
   atexit((void (*)(void))f);
 }
 
+/* The program ends while others make, publish and delete. */
+static void *make_on(void *arg) {
+  char name[32];
+  for (int i = 0;; i++) {
+    snprintf(name, sizeof name, "libjit-on%d-%d.so", (int)(intptr_t)arg, i % 20);
+    ldx_jit *jit = NULL;
+    if (ldx_jit_new(name, LDX_JIT_GLOBAL, NULL, &jit) == 0) {
+      publish_function(jit, name, i);
+      if (i % 20)
+        ldx_jit_delete(jit);
+    }
+  }
+  return NULL;
+}
+static void exit_meanwhile(void) {
+  for (int i = 0; i < 25; i++) {
+    int status = STATUS_OF({
+      pthread_t thread;
+      for (intptr_t k = 0; k < 2; k++)
+        MUST(!pthread_create(&thread, NULL, make_on, (void *)k));
+      usleep((unsigned)(1000 + i * 700));
+      alarm(60);
+      exit(0);
+    });
+    SAME(status, 0);
+  }
+}
+
+/* In a callback that dl_iterate_phdr makes. */
+static int changes_meanwhile(struct dl_phdr_info *info, size_t size, void *arg) {
+  (void)info, (void)size;
+  int *calls = arg;
+  ldx_jit *jit = make_jit("libjit-callback.so", LDX_JIT_GLOBAL);
+  void *f = publish_function(jit, "f", 3);
+  CHECK(find(jit, "f") == f);
+  SAME(ldx_jit_delete(jit), 0);
+  return ++*calls == 3;
+}
+static void in_callback(void) {
+  int calls = 0;
+  size_t objects = loaded_objects();
+  dl_iterate_phdr(changes_meanwhile, &calls);
+  SAME(calls, 3);
+  SAME(loaded_objects(), objects);
+}
+
+/* In the resolver of an indirect function, while a library is relocated. */
+static ldx_jit *resolving;
+static void *resolve(void) {
+  static void *at;
+  if (!at)
+    at = publish_function(resolving, "made_by_resolver", 44);
+  return at;
+}
+static void in_resolver(void) {
+  resolving = make_jit("libjit-resolver.so", LDX_JIT_GLOBAL);
+  unsigned char code[] = {0x48, 0xb8, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xe0}; /* mov $resolve,%rax; jmp *%rax */
+  void *(*resolver)(void) = resolve;
+  memcpy(code + 2, &resolver, 8);
+  void *at = put_code(resolving, code, sizeof code);
+  SAME(bind_as(resolving, "jit_answer", NULL, at, sizeof code, STT_GNU_IFUNC, 0), 0);
+  SAME(ldx_jit_publish(resolving), 0);
+  void *library = open_library("libjit-user-now.so", RTLD_NOW),
+       *lazy = open_library("libjit-user-lazy.so", RTLD_LAZY);
+  SAME(call(library, "call_answer"), 44);
+  SAME(call(lazy, "call_answer"), 44);
+  SAME(call(resolving, "made_by_resolver"), 44);
+}
+
 CASES({"opens", opens}, {"needed", needed}, {"in-constructor", in_constructor}, {"order", order},
-      {"at-exit", at_exit}, {"atexit-code", atexit_code})
+      {"at-exit", at_exit}, {"atexit-code", atexit_code}, {"exit-meanwhile", exit_meanwhile},
+      {"in-callback", in_callback}, {"in-resolver", in_resolver})

@@ -1,6 +1,11 @@
 /* What is refused, with which error; and that nothing has changed then. */
 #include "jit_test.h"
 #include <limits.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
+#include <stddef.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
 
 struct state {
   size_t objects, mappings, descriptors;
@@ -394,7 +399,28 @@ static void no_files(void) {
   CHECK(r <= 0);
 }
 
+/* A sandbox that does not know memfd_create. */
+static void forbidden(void) {
+  struct sock_filter filter[] = {
+      BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
+      BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_memfd_create, 0, 1),
+      BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EPERM),
+      BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+  };
+  struct sock_fprog program = {sizeof filter / sizeof *filter, filter};
+  ldx_jit *there = make_jit("libjit-there.so", 0), *jit = NULL;
+  void *f = publish_function(there, "f", 1);
+  struct state before = state_now();
+  MUST(!prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) && !prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program));
+  SAME(ldx_jit_new("libjit-forbidden.so", 0, NULL, &jit), -EPERM);
+  UNCHANGED(before);
+  CHECK(!jit);
+  SAME(((function *)publish_function(there, "g", 2))(), 2);
+  SAME(STATUS_OF(SAME(((function *)f)(), 1)), 0); /* the child has no copy, but what was there */
+  SAME(((function *)f)(), 1);
+}
+
 CASES({"names-taken", names_taken}, {"bad-news", bad_news}, {"blocks", blocks}, {"symbols", symbols},
       {"limits", limits}, {"default-limit", default_limit}, {"handles", handles}, {"descriptions", descriptions},
       {"no-descriptors", no_descriptors}, {"no-addresses", no_addresses},
-      {"no-memory-to-publish", no_memory_to_publish}, {"no-files", no_files})
+      {"no-memory-to-publish", no_memory_to_publish}, {"no-files", no_files}, {"forbidden", forbidden})

@@ -125,9 +125,12 @@ static void namespaces(void) {
 
   Dl_info info;
   CHECK(dladdr(f, &info) && !strcmp(info.dli_sname, "jit_answer") && !strcmp(info.dli_fname, map_of(theirs)->l_name));
+  add("jit_answer", 3);
+  SAME(call(user, "call_answer"), 3);
+  SAME(call(user_here, "call_answer"), 1);
   int (*drop)(void) = (int (*)(void))find(maker, "drop");
   SAME(drop(), 0);
-  SAME(call(user, "call_answer"), 2); /* bound: it stays */
+  SAME(call(user, "call_answer"), 3); /* bound: it stays */
 }
 
 /* The caller's own definition and the versions of a reference. */
@@ -196,6 +199,55 @@ static void deleted_while_bound(void) {
   SAME(open_descriptors(), descriptors);
 }
 
+/* A library that was linked with a version, and needs the object by its name. */
+static void versioned(void) {
+  ldx_jit *jit = make_jit("libjit-versioned-stub.so", 0);
+  void *one = returns(jit, 11), *two = returns(jit, 22);
+  SAME(bind_as(jit, "jit_answer", "OTHER_1", one, 6, STT_FUNC, 0), 0);
+  SAME(ldx_jit_publish(jit), 0);
+  CHECK(!dlopen("libjit-needs-version.so", RTLD_NOW));
+  const char *why = dlerror();
+  CHECK(why && strstr(why, "version `JIT_1' not found"));
+
+  SAME(bind_as(jit, "jit_answer", "JIT_1", one, 6, STT_FUNC, 0), 0);
+  SAME(bind_as(jit, "jit_answer", "JIT_2", two, 6, STT_FUNC, 0), 0);
+  SAME(ldx_jit_publish(jit), 0);
+  void *library = open_library("libjit-needs-version.so", RTLD_NOW);
+  SAME(call(library, "call_answer"), 11);
+  void *fresh = returns(jit, 12);
+  SAME(bind_as(jit, "jit_answer", "JIT_1", fresh, 6, STT_FUNC, 0), 0);
+  SAME(ldx_jit_publish(jit), 0);
+  SAME(call(library, "call_answer"), 12);
+}
+
+/* Code calls dl functions itself: it is found as their caller. */
+static void *call_from(ldx_jit *jit, void *function, const void *a, const void *b) {
+  unsigned char code[] = {0x55,                                    /* push %rbp */
+                          0x48, 0xbf, 0,    0,   0, 0, 0, 0, 0, 0, /* mov $a,%rdi */
+                          0x48, 0xbe, 0,    0,   0, 0, 0, 0, 0, 0, /* mov $b,%rsi */
+                          0x48, 0xb8, 0,    0,   0, 0, 0, 0, 0, 0, /* mov $function,%rax */
+                          0xff, 0xd0, 0x5d, 0xc3};                 /* call *%rax; pop %rbp; ret */
+  memcpy(code + 3, &a, 8);
+  memcpy(code + 13, &b, 8);
+  memcpy(code + 23, &function, 8);
+  return ((void *(*)(void))put_code(jit, code, sizeof code))();
+}
+static void from_code(void) {
+  ldx_jit *first = make_jit("libjit-first.so", LDX_JIT_GLOBAL),
+          *second = make_jit("libjit-second.so", LDX_JIT_GLOBAL), *alone = make_jit("libjit-alone.so", 0);
+  void *a = publish_function(first, "jit_who", 1), *b = publish_function(second, "jit_who", 2),
+       *c = publish_function(alone, "jit_who", 3);
+  const char *path = map_of(first)->l_name;
+  CHECK(call_from(first, (void *)dlsym, RTLD_DEFAULT, "jit_who") == a);
+  CHECK(!call_from(first, (void *)dlsym, RTLD_NEXT, "jit_who")); /* it depends on nothing */
+  CHECK(call_from(second, (void *)dlsym, RTLD_DEFAULT, "jit_who") == a);
+  CHECK(find(second, "jit_who") == b);
+  CHECK(call_from(alone, (void *)dlsym, RTLD_DEFAULT, "jit_who") == a);
+  CHECK(find(alone, "jit_who") == c);
+  CHECK(call_from(alone, (void *)dlopen, "libm.so.6", (void *)RTLD_NOW));
+  CHECK(call_from(alone, (void *)dlopen, path, (void *)(RTLD_NOW | RTLD_NOLOAD)) == (void *)first);
+}
+
 CASES({"lazy-before", lazy_before}, {"opened-after", opened_after}, {"not-global", not_global}, {"offered", offered},
       {"namespaces", namespaces}, {"in-order", in_order}, {"not-remembered", not_remembered},
-      {"deleted-while-bound", deleted_while_bound})
+      {"deleted-while-bound", deleted_while_bound}, {"versioned", versioned}, {"from-code", from_code})

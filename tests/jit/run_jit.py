@@ -36,7 +36,8 @@ class Runner:
             path = Path(options.built) / name
             if path.is_file() and os.access(path, os.X_OK):
                 shutil.copy2(path, self.folder)
-        (self.folder / "libjit-stub.so").unlink()  # an object made at run time takes its place
+        for name in "libjit-stub.so", "libjit-versioned-stub.so":  # objects made at run time take their places
+            (self.folder / name).unlink()
         if options.mode == "interp":
             for name in PROGRAMS:
                 subprocess.run([options.interp_tool, "--set", options.ldx, "--output", self.folder / (name + ".ldx"), self.folder / name],
@@ -159,6 +160,14 @@ def seen_audited(runner):
     check(bound, f"the binding is not told: {[line for line in lines if 'jit_answer' in line]}")
     activity = [line.split()[-1] for line in lines if "activity" in line]
     check(activity[-1] == "CONSISTENT" and activity.count("ADD") >= 3, f"{activity}")
+
+
+def seen_changed(runner):
+    def run(**env):
+        return runner.run("seen", "changed", env=env)
+    loads = "+lower\n+upper\n-upper\n-lower\n"
+    for r in run(), run(LD_AUDIT="./changer.so", JIT_CHANGES="1"), run(LDX_TOOLS="./changer.so", JIT_CHANGES="1"):
+        check(r.returncode == 0 and r.stderr == "" and r.stdout == loads, f"{r.args} {r.returncode}: {r.stdout}{r.stderr}")
 
 
 def seen_traced(runner):

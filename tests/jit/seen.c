@@ -108,4 +108,25 @@ static void traced(void) {
   dlclose(library);
 }
 
-CASES({"state", state}, {"story", story}, {"hold", hold}, {"traced", traced})
+/* An auditor or a tool binds two of four libraries to its own function: those do not follow, the others do. */
+static void changed(void) {
+  static const char *const names[] = {"libjit-user-lazy.so", "libjit-user-now.so", "libjit-user-noplt.so",
+                                      "libjit-upper.so"};
+  bool changes = getenv("JIT_CHANGES") != NULL;
+  ldx_jit *jit = make_jit("libjit-changed.so", LDX_JIT_GLOBAL);
+  publish_function(jit, "jit_answer", 1);
+  function *call[4];
+  for (int i = 0; i < 4; i++) {
+    void *library = dlopen(names[i], RTLD_LAZY);
+    MUST(library);
+    call[i] = (function *)find(library, "call_answer");
+    MUST(call[i]);
+  }
+  for (int round = 1; round < 20; round++) {
+    for (int i = 0; i < 4; i++)
+      SAME(call[i](), changes && i < 2 ? -7 : round);
+    publish_function(jit, "jit_answer", round + 1);
+  }
+}
+
+CASES({"state", state}, {"story", story}, {"hold", hold}, {"traced", traced}, {"changed", changed})

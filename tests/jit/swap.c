@@ -260,8 +260,32 @@ static void many_libraries(void) {
     SAME(call[k](), 9);
 }
 
+/* A symbol that follows from some day on, and for ever. */
+static void begins_to_follow(void) {
+  begin(0);
+  function *call = library_call("libjit-user-lazy.so", "call_answer"), *before = (function *)find(jit, "jit_answer");
+  SAME(call(), 1);
+  replace(2, LDX_JIT_FOLLOWS);
+  function *after = (function *)find(jit, "jit_answer");
+  SAME(call(), 2);
+  SAME(after(), 2);
+  SAME(before(), 1);
+  replace(3, 0);
+  CHECK((function *)find(jit, "jit_answer") == after);
+  SAME(call(), 3);
+  SAME(after(), 3);
+  function **pointer = library_call("libjit-user-data.so", "pointer_to_answer");
+  CHECK(*pointer == after);
+  for (int i = 4; i < 30; i++) {
+    replace(i, i % 2 ? 0 : LDX_JIT_FOLLOWS);
+    SAME(after(), i);
+    SAME(call(), i);
+    CHECK(*pointer == after);
+  }
+}
+
 CASES({"plt", plt}, {"plt-now", plt_now}, {"got", got}, {"pointer", pointer}, {"constant", constant},
       {"follows", follows}, {"follows-plt", follows_plt}, {"looked-up", looked_up},
       {"looked-up-default", looked_up_default}, {"first-calls", first_calls}, {"opening", opening},
       {"old-kept", old_kept}, {"variables", variables}, {"sealed", sealed}, {"unbound", unbound},
-      {"of-two-objects", of_two_objects}, {"many-libraries", many_libraries})
+      {"of-two-objects", of_two_objects}, {"many-libraries", many_libraries}, {"begins-to-follow", begins_to_follow})
