@@ -513,7 +513,7 @@ static __attribute__((noinline)) uintptr_t bind_to_made(struct ldx_object *o, co
   struct ldx_binding b;
   ldx_rlock_enter(&ldx_self.lock);
   uintptr_t value = defined_value(o, rel, &b);
-  bool done = ldx_self.options.bind_not || *slot_of(o, rel) == value; /* by another thread */
+  bool done = *slot_of(o, rel) == value; /* by another thread */
   if (!done && (!b.sym || !b.object->made || ldx_jit_note(o, rel, &b, value)))
     __atomic_store_n(slot_of(o, rel), value, __ATOMIC_RELEASE);
   ldx_rlock_leave(&ldx_self.lock);
@@ -531,7 +531,7 @@ uintptr_t ldx_bind_lazy(struct ldx_object *o, uint64_t index) {
   uintptr_t value = ldx_lazy_value(o, rel, &b);
   if (ldx_audited())
     value = ldx_audit_bound_lazily(o, &b, value);
-  bool made = is_made(&b, value);
+  bool made = !ldx_self.options.bind_not && is_made(&b, value);
   if (made)
     value = bind_to_made(o, rel);
   if (!made && !ldx_self.options.bind_not && __atomic_exchange_n(slot_of(o, rel), value, __ATOMIC_ACQ_REL) == value)

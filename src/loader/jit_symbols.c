@@ -55,15 +55,17 @@ static void set_dynamic(struct ldx_jit_object *j, int64_t tag, uint64_t value, b
     }
 }
 
-static void add_dynamic(struct ldx_jit_object *j, int64_t tag, uint64_t value, bool is_address) {
+/* The dynamic section in memory has addresses only where that of other libraries has; answers with its entry. */
+static Elf64_Dyn *add_dynamic(struct ldx_jit_object *j, int64_t tag, uint64_t in_file, uint64_t in_memory) {
   Elf64_Dyn *file = ldx_jit_alias(j, j->low + LDX_PAGE), *memory = ldx_jit_dynamic_alias(j);
   size_t i = 0;
   while (file[i].d_tag != DT_NULL)
     i++;
-  file[i].d_un.d_val = is_address ? value - j->low : value;
-  memory[i].d_un.d_val = value;
+  file[i].d_un.d_val = in_file;
+  memory[i].d_un.d_val = in_memory;
   __atomic_store_n(&file[i].d_tag, tag, __ATOMIC_RELEASE);
   __atomic_store_n(&memory[i].d_tag, tag, __ATOMIC_RELEASE);
+  return j->object->dyn.table + i;
 }
 
 void ldx_jit_symbols_count(struct ldx_jit_object *j) {
@@ -182,9 +184,10 @@ static bool begin_versions(struct ldx_jit_object *j) {
   write_definition(j, VER_NDX_GLOBAL, VER_FLG_BASE, j->object->soname);
   t->nversym = j->symbols->room;
   __atomic_store_n(&t->versym, (const Elf64_Half *)words, __ATOMIC_RELEASE);
-  add_dynamic(j, DT_VERDEF, definitions(j), true);
-  add_dynamic(j, DT_VERDEFNUM, 1, false);
-  add_dynamic(j, DT_VERSYM, words, true);
+  Elf64_Dyn **info = j->object->dyn.info;
+  info[ELF_DT_VERDEFNUM] = add_dynamic(j, DT_VERDEFNUM, 1, 1);
+  info[ELF_DT_VERDEF] = add_dynamic(j, DT_VERDEF, definitions(j) - j->low, definitions(j) - j->low);
+  info[ELF_DT_VERSYM] = add_dynamic(j, DT_VERSYM, words - j->low, words);
   return true;
 }
 

@@ -73,7 +73,12 @@ static void *musl_dlopen(const char *name, int mode) {
   return NULL;
 }
 
-static int musl_dlclose(void *handle) { return !is_handle(handle); }
+/* Objects made at run time go, as their users expect. */
+static int musl_dlclose(void *handle) {
+  if (!is_handle(handle))
+    return 1;
+  return ((const struct ldx_object *)handle)->made ? ldx_dlclose(handle) : 0;
+}
 
 static void *musl_dlsym(void *handle, const char *name) {
   struct ldx_diag d = {.heap = &ldx_self.heap};
