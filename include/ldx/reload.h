@@ -6,8 +6,9 @@
  * (/proc/PID/fd/N) until the object is closed or the process ends, or in a folder, where it outlives both: its pages
  * are the kernel's, so it is whole after a crash of the process (not of the machine).
  *
- * The one part that the program sees otherwise than the file has it are the sealed pages (RELRO) in which the dynamic
- * section lies: there the file keeps what the linker wrote.
+ * The one part that the program sees otherwise than the file has it are the pages in which the dynamic section lies,
+ * if they are sealed (RELRO) or nothing else that can be written is there: in them the file keeps what the linker
+ * wrote. Else l_ld has offsets, not addresses, as musl and the vDSO have them.
  *
  * To salvage is to read it: readelf, objdump and gdb do, and `objcopy --dump-section`. Pointers in it are addresses
  * of that process, as struct ldx_copy_record tells. No loader takes it for a library by mistake (its relocations have

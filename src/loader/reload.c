@@ -32,20 +32,24 @@ static bool give_tables(struct ldx_load *l, struct ldx_object *o) {
   return true;
 }
 
-/* All of these pages are sealed, or the program may write what must be in the file. Each is written once: later it is
- * nobody else's, not the child's of fork either. */
+static bool is_sealed(const struct ldx_object *o, uintptr_t low, uintptr_t high) {
+  return low >= o->relro_start && high <= o->relro_end;
+}
+
+/* What the program writes must be in the file. Each page is written once: later it is nobody else's, not the child's
+ * of fork either. */
 static bool separate_dynamic(struct ldx_image_copy *c, const struct ldx_object *o) {
   const Elf64_Phdr *d = o->image.dynamic;
   uint64_t size = d->p_memsz < elf_room(&o->image, d->p_vaddr) ? d->p_memsz : elf_room(&o->image, d->p_vaddr);
   uintptr_t at = o->map.l_addr + d->p_vaddr;
   uintptr_t low = ldx_align_down(at, LDX_PAGE), high = ldx_align_up(at + size, LDX_PAGE);
   c->dynamic_room = (uint32_t)(size / sizeof(Elf64_Dyn));
-  if (ldx_self.musl.active || low < o->relro_start || high > o->relro_end)
+  if (ldx_self.musl.active || (!c->dynamic_alone && !is_sealed(o, low, high)))
     return true;
   long r = sys_mmap((void *)low, high - low, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_FIXED, c->fd,
                     (int64_t)(c->offset + (low - o->map_start)));
   for (uintptr_t page = low; !ldx_sys_failed(r) && page < high; page += LDX_PAGE)
-    *(volatile char *)page = *(volatile char *)page;
+    __atomic_fetch_or((char *)page, 0, __ATOMIC_RELAXED);
   c->dynamic_low = low;
   c->dynamic_high = high;
   return !ldx_sys_failed(r);
@@ -314,7 +318,8 @@ static void show_dynamic(struct ldx_object *o, struct reading *r) {
     for (uint32_t i = 0; i < c->dynamic_room; i++)
       if (memcmp(&shown[i], &r->entries[i], sizeof *shown))
         shown[i] = r->entries[i];
-    sys_mprotect((void *)c->dynamic_low, size, PROT_READ);
+    if (is_sealed(o, c->dynamic_low, c->dynamic_high))
+      sys_mprotect((void *)c->dynamic_low, size, PROT_READ);
   }
   for (size_t i = 0; i < LDX_COUNT(o->dyn.info); i++)
     o->dyn.info[i] = r->dyn.info[i] ? shown + (r->dyn.info[i] - r->entries) : NULL;

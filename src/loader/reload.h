@@ -52,12 +52,13 @@ struct ldx_image_copy {
   struct ldx_copy_record *before;      /* of the copy that was opened again; NULL: an ordinary file was */
   struct ldx_kept_word *kept;
   size_t kept_count, kept_room;
-  /* Sealed pages in which the dynamic section lies. They are private: the program sees addresses in it, as loaders
-   * leave it, and the file keeps what the linker wrote. Equal: it lies in pages that are written, and has no
-   * addresses */
+  /* The pages of the dynamic section, if they are sealed, or nothing that is written is with it. They are private:
+   * the program sees addresses in it, as loaders leave it, and the file keeps what the linker wrote. Equal: it is
+   * among what is written, and has no addresses */
   uintptr_t dynamic_low, dynamic_high;
   uint32_t dynamic_room; /* entries */
-  uintptr_t alias;       /* 0: none */
+  bool dynamic_alone;
+  uintptr_t alias; /* 0: none */
   uint32_t reloads;
   bool settled;
   int child; /* around fork: the child's copy; -1: none */

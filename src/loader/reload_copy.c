@@ -132,6 +132,20 @@ static uint64_t begin_of_rest(const struct maker *m) {
   return from;
 }
 
+/* Whether nothing that the program writes is in the pages of the dynamic section, as far as sections tell. */
+static bool is_dynamic_alone(const struct maker *m) {
+  const Elf64_Phdr *d = m->old.dynamic;
+  uint64_t low = d ? ldx_align_down(d->p_vaddr, LDX_PAGE) : 0, high = d ? d->p_vaddr + d->p_memsz : 0;
+  high = ldx_align_up(high, LDX_PAGE);
+  for (uint32_t i = 0; i < m->section_count; i++) {
+    const Elf64_Shdr *s = &m->sections[i];
+    bool written = (s->sh_flags & (SHF_ALLOC | SHF_WRITE)) == (SHF_ALLOC | SHF_WRITE) && s->sh_type != SHT_DYNAMIC;
+    if (written && s->sh_addr < high && s->sh_size && s->sh_addr + s->sh_size > low)
+      return false;
+  }
+  return m->section_count;
+}
+
 static bool is_sound(const struct maker *m, const struct ldx_copy_record *r) {
   if (memcmp(r->magic, "LDXCOPY", sizeof r->magic) || r->version != LDX_COPY_VERSION || r->size != sizeof *r ||
       r->count > LDX_COPY_SEGMENTS || r->tail > m->from_size)
@@ -160,6 +174,7 @@ static bool place_rest(struct maker *m) {
     return false;
   if (!m->again)
     m->tail_from = begin_of_rest(m);
+  m->copy->dynamic_alone = is_dynamic_alone(m);
   m->tail = m->copy->record + LDX_PAGE + m->tail_from % LDX_PAGE;
   m->copy->end = m->tail + (m->from_size - m->tail_from);
   return true;

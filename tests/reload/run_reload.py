@@ -204,6 +204,16 @@ class Salvage(Case):
                 third = self.good("./persist", "again", second, "12346").strip()
                 self.assertRegex(third, "^/proc/")
 
+    def test_without_section_headers(self):
+        data = bytearray((self.folder / "libreload.so").read_bytes())
+        struct.pack_into("<Q", data, 40, 0)
+        struct.pack_into("<HH", data, 60, 0, 0)
+        (self.folder / "libreload-bare.so").write_bytes(data)
+        path = self.salvage("-bare")
+        self.assertRegex(self.read("readelf", "-aW", path), "There are no sections in this file")
+        self.good("./persist", "again", path, "12345")
+        self.good("./reloads", "renames", "./libreload-bare.so", "./libuser.so", input="go\n")
+
     def test_no_loader_takes_a_copy_for_a_library(self):
         path = self.salvage("")
         self.assertEqual(self.good("./persist", "refuse", path), f"{path}: copy of an object in use (RTLD_RELOADABLE opens it)\n")
