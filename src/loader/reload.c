@@ -19,12 +19,11 @@
 
 /* Its definitions may change from the begin: who finds it never sees it otherwise. */
 static bool give_tables(struct ldx_load *l, struct ldx_object *o) {
+  if (!ldx_read_versions(l, o))
+    return false;
   struct ldx_tables *t = ldx_new(sizeof *t);
-  if (!t || !ldx_read_versions(l, o)) {
-    ldx_delete(t);
-    return t || ldx_failed(l->diag) ||
-           ldx_fail(l->diag, LDX_DIAG_LOAD, ENOMEM, ldx_display_name(o), "cannot make a copy");
-  }
+  if (!t)
+    return ldx_fail(l->diag, LDX_DIAG_LOAD, ENOMEM, ldx_display_name(o), "cannot make a copy");
   *t = (struct ldx_tables){o->dyn.sym, o->versions, o->version_count};
   o->dyn.sym.bloom = NULL;
   o->dyn.sym.buckets = NULL;
@@ -39,12 +38,16 @@ static bool is_sealed(const struct ldx_object *o, uintptr_t low, uintptr_t high)
 /* What the program writes must be in the file. Each page is written once: later it is nobody else's, not the child's
  * of fork either. */
 static bool separate_dynamic(struct ldx_image_copy *c, const struct ldx_object *o) {
-  const Elf64_Phdr *d = o->image.dynamic;
-  uint64_t size = d->p_memsz < elf_room(&o->image, d->p_vaddr) ? d->p_memsz : elf_room(&o->image, d->p_vaddr);
+  const struct elf_image *im = &o->image;
+  const Elf64_Phdr *d = im->dynamic;
+  c->dynamic_room = o->dyn.count + 1;
+  if (d->p_memsz < elf_room(im, d->p_vaddr) && d->p_memsz / sizeof(Elf64_Dyn) > c->dynamic_room)
+    c->dynamic_room = (uint32_t)(d->p_memsz / sizeof(Elf64_Dyn)); /* with spare ones */
+  uint64_t size = c->dynamic_room * sizeof(Elf64_Dyn);
   uintptr_t at = o->map.l_addr + d->p_vaddr;
   uintptr_t low = ldx_align_down(at, LDX_PAGE), high = ldx_align_up(at + size, LDX_PAGE);
-  c->dynamic_room = (uint32_t)(size / sizeof(Elf64_Dyn));
-  if (ldx_self.musl.active || (!c->dynamic_alone && !is_sealed(o, low, high)))
+  bool is_data = elf_at_memory(im, d->p_vaddr, size, PF_W) && !elf_at_memory(im, d->p_vaddr, size, PF_X);
+  if (ldx_self.musl.active || !is_data || (!c->dynamic_alone && !is_sealed(o, low, high)))
     return true;
   long r = sys_mmap((void *)low, high - low, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_FIXED, c->fd,
                     (int64_t)(c->offset + (low - o->map_start)));
