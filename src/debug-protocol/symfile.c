@@ -322,6 +322,8 @@ static void put_section_headers(struct layout *l) {
                     .sh_addralign = 1};
     put(&l->out, &s, sizeof s);
   }
+  for (size_t i = 0; i < what->spare_runs; i++)
+    put(&l->out, &(Elf64_Shdr){0}, sizeof(Elf64_Shdr));
 }
 
 static void put_file(struct layout *l) {
@@ -334,7 +336,7 @@ static void put_file(struct layout *l) {
                    .e_phentsize = sizeof(Elf64_Phdr),
                    .e_ehsize = sizeof eh,
                    .e_shentsize = sizeof(Elf64_Shdr),
-                   .e_shnum = (uint16_t)(l->table_count + l->what->run_count),
+                   .e_shnum = (uint16_t)(l->table_count + l->what->run_count + l->what->spare_runs),
                    .e_shstrndx = SHSTRTAB};
   /* An executable has program headers, if only one that says nothing of where it is loaded. */
   Elf64_Phdr stack = {.p_type = PT_GNU_STACK, .p_flags = PF_R | PF_W, .p_align = 16};
@@ -362,12 +364,13 @@ char *ldx_symfile_make(struct ldx_heap *heap, const struct ldx_symfile *what, ui
 
 struct ldx_symfile_view ldx_symfile_read(const char *file) {
   const Elf64_Ehdr *eh = (const Elf64_Ehdr *)file;
-  const Elf64_Shdr *s = (const Elf64_Shdr *)(file + eh->e_shoff), *runs = s, *end = s + eh->e_shnum;
-  while (runs < end && runs->sh_type != SHT_NOBITS)
-    runs++;
+  Elf64_Shdr *s = (Elf64_Shdr *)(file + eh->e_shoff);
+  bool debug = eh->e_shnum > DEBUG_INFO && s[DEBUG_INFO].sh_type == SHT_PROGBITS;
+  uint32_t first = debug ? TABLES : DEBUG_ABBREV;
   return (struct ldx_symfile_view){.symbols = (Elf64_Sym *)(file + s[SYMTAB].sh_offset) + 1,
                                    .count = s[SYMTAB].sh_size / sizeof(Elf64_Sym) - 1,
                                    .strings = file + s[STRTAB].sh_offset,
-                                   .runs = runs,
-                                   .run_count = (size_t)(end - runs)};
+                                   .frames = (char *)file + s[EH_FRAME].sh_offset,
+                                   .sections = s + first,
+                                   .first_section = first};
 }

@@ -33,11 +33,12 @@ struct ldx_jit_lines {
 struct ldx_symfile {
   const struct ldx_symfile_symbol *symbols; /* ascending by value */
   size_t count;
-  const struct ldx_symfile_run *runs; /* ascending; at most LDX_SYMFILE_RUNS */
+  const struct ldx_symfile_run *runs; /* ascending; with spare ones at most LDX_SYMFILE_RUNS */
   size_t run_count;
+  size_t spare_runs;  /* section headers without a section, behind theirs */
   const char *frames; /* .eh_frame with absolute pointers, without the terminator */
   size_t frames_size;
-  const struct ldx_jit_lines *lines;
+  struct ldx_jit_lines *lines;
 };
 
 enum { LDX_SYMFILE_RUNS = 0xf000 };
@@ -48,9 +49,11 @@ char *ldx_symfile_make(struct ldx_heap *heap, const struct ldx_symfile *what, ui
 /* What a file that was made says, in place. */
 struct ldx_symfile_view {
   Elf64_Sym *symbols; /* in the order of values */
+  size_t count;
   const char *strings;
-  const Elf64_Shdr *runs; /* in the order of addresses */
-  size_t count, run_count;
+  char *frames;
+  Elf64_Shdr *sections; /* of runs, and spare ones */
+  uint32_t first_section;
 };
 struct ldx_symfile_view ldx_symfile_read(const char *file);
 

@@ -16,6 +16,18 @@ static unsigned added, removed;
 static bool unsealed, refuses;
 static bool unseen; /* something went, and nothing has come since */
 static void (*on_add)(void);
+enum { ENTRIES = 64 };
+static struct seen { /* what a debugger has read */
+  struct ldx_jit_entry *entry;
+  char *bytes;
+} seen_files[ENTRIES];
+
+static struct seen *seen_file(const struct ldx_jit_entry *e) {
+  struct seen *s = seen_files;
+  while (s->entry != e)
+    assert_true(++s < seen_files + ENTRIES);
+  return s;
+}
 
 bool ldx_jit_unseal(void) {
   assert_false(unsealed);
@@ -32,6 +44,9 @@ void ldx_jit_add(struct ldx_jit_entry **to, struct ldx_jit_entry *e) {
   if (e->next)
     e->next->prev = e;
   *to = e;
+  struct seen *s = seen_file(NULL);
+  *s = (struct seen){e, malloc(e->size)};
+  memcpy(s->bytes, e->file, e->size);
   added++;
   unseen = false;
   if (on_add)
@@ -42,6 +57,9 @@ void ldx_jit_remove(struct ldx_jit_entry **from, struct ldx_jit_entry *e) {
   *(e->prev ? &e->prev->next : from) = e->next;
   if (e->next)
     e->next->prev = e->prev;
+  struct seen *s = seen_file(e);
+  free(s->bytes);
+  s->entry = NULL;
   removed++;
   unseen = true;
 }
@@ -51,14 +69,7 @@ void ldx_jit_look_again(struct ldx_jit_entry **in, struct ldx_heap *h) {
   unseen = false;
 }
 
-/* Frames that tell what they were asked for. */
-static char *frames(uintptr_t low, uintptr_t high, size_t *size) {
-  uint64_t *at = ldx_heap_alloc(&heap, 16);
-  at[0] = low;
-  at[1] = high;
-  *size = 16;
-  return (char *)at;
-}
+static char *frames(uintptr_t low, uintptr_t high, size_t *size);
 
 /* ---- the model: one function a slot of memory */
 
@@ -119,12 +130,20 @@ static void check_symbol(const struct ldx_jit_entry *e, const struct ldx_symfile
 }
 
 /* Whose the 16 bytes are: no two sections overlap. */
-static void check_runs(const struct ldx_symfile_view *v, bool *owned) {
-  for (size_t i = 0; i < v->run_count; i++)
-    for (uint64_t at = v->runs[i].sh_addr; at < v->runs[i].sh_addr + v->runs[i].sh_size; at += 16) {
+static size_t check_runs(const struct ldx_jit_entry *e, bool *owned) {
+  const Elf64_Ehdr *eh = e->file;
+  const Elf64_Shdr *s = (const Elf64_Shdr *)((const char *)e->file + eh->e_shoff);
+  size_t count = 0;
+  for (unsigned i = 0; i < eh->e_shnum; i++) {
+    if (s[i].sh_type != SHT_NOBITS)
+      continue;
+    count++;
+    for (uint64_t at = s[i].sh_addr; at < s[i].sh_addr + s[i].sh_size; at += 16) {
       assert_false(owned[(at - BASE) / 16]);
       owned[(at - BASE) / 16] = true;
     }
+  }
+  return count;
 }
 
 /* All that is there is shown once, and nothing else. */
@@ -134,10 +153,11 @@ static void check_all(void) {
   memset(owned, 0, sizeof owned);
   for (struct ldx_jit_entry *e = list; e; e = e->next) {
     struct ldx_symfile_view v = ldx_symfile_read(e->file);
-    assert_true(v.count + v.run_count > 0);
     for (size_t i = 0; i < v.count; i++)
       check_symbol(e, &v, i, seen);
-    check_runs(&v, owned);
+    assert_true(check_runs(e, owned) > 0);
+    if (!refuses)
+      assert_memory_equal(e->file, seen_file(e)->bytes, e->size);
   }
   for (unsigned i = 0; i < SLOTS; i++)
     assert_int_equal(seen[i], functions[i].name != 0);
@@ -148,6 +168,31 @@ static void check_all(void) {
 static struct ldx_symfile_run memory_of(unsigned slot) {
   uint64_t size = functions[slot].size;
   return (struct ldx_symfile_run){place(slot), place(slot) + (size + 15) / 16 * 16, SHF_EXECINSTR};
+}
+
+/* A CIE, and an FDE for each piece of code that has one: as an unwinder keeps them, whether it has a symbol or not.
+ */
+static char *frames(uintptr_t low, uintptr_t high, size_t *size) {
+  struct {
+    uint32_t length, cie;
+    uint64_t start, size;
+  } fde = {20, 0, 0, 0};
+  char *out = ldx_heap_alloc(&heap, 24 * (2 + (high - low) / 16)), *p = out;
+  memcpy(p, &fde, 24);
+  p += 24;
+  for (size_t slot = (low - BASE) / SLOT; place((unsigned)slot) < high && slot < SLOTS; slot++) {
+    if (!functions[slot].size || place((unsigned)slot) + functions[slot].size <= low)
+      continue;
+    fde.cie = (uint32_t)(p + 4 - out);
+    fde.start = place((unsigned)slot);
+    fde.size = functions[slot].size;
+    memcpy(p, &fde, 24);
+    p += 24;
+  }
+  *size = (size_t)(p - out);
+  if (*size == 24)
+    *size = 0;
+  return out;
 }
 
 /* A batch, as a test collects it. */
@@ -321,6 +366,28 @@ static void a_symbol_is_told_again(void **state) {
   finish();
 }
 
+/* Files don't consist of what was. */
+static void files_shrink(void **state) {
+  start(state);
+  begin();
+  for (unsigned i = 0; i < SLOTS; i++)
+    bind(i, i + 1, 20);
+  commit();
+  for (unsigned i = 0; i < SLOTS; i++) {
+    if (i % 8 == 0)
+      continue;
+    begin();
+    unbind(i);
+    commit();
+  }
+  size_t symbols = 0;
+  for (struct ldx_jit_entry *e = list; e; e = e->next)
+    symbols += ldx_symfile_read(e->file).count;
+  assert_in_range(symbols, SLOTS / 8, SLOTS / 4);
+  check_all();
+  finish();
+}
+
 /* Two names of one place come into one file, whenever they were told. */
 static void names_share_memory(void **state) {
   start(state);
@@ -334,10 +401,8 @@ static void names_share_memory(void **state) {
   assert_true(shown("alias", place(50) + 4, &times));
   static bool owned[SLOTS * SLOT / 16];
   memset(owned, 0, sizeof owned);
-  for (struct ldx_jit_entry *e = list; e; e = e->next) {
-    struct ldx_symfile_view v = ldx_symfile_read(e->file);
-    check_runs(&v, owned);
-  }
+  for (struct ldx_jit_entry *e = list; e; e = e->next)
+    check_runs(e, owned);
   begin();
   gone[news.gone_count++] = (struct ldx_symfile_symbol){.name = "alias", .value = place(50) + 4};
   commit();
@@ -352,21 +417,37 @@ static void files_have_a_largest_size(void **state) {
   enum { MANY = 100000 };
   struct ldx_symfile_symbol *many = calloc(MANY, sizeof *many);
   for (unsigned i = 0; i < MANY; i++)
-    many[i] = (struct ldx_symfile_symbol){names[i], BASE + i * 16, 16, FUNC};
+    many[i] = (struct ldx_symfile_symbol){names[i], BASE + i * 16, i == 1000 ? 500 * 16 : 16, FUNC};
   struct ldx_symfile_run all = {BASE, BASE + MANY * 16, SHF_EXECINSTR};
   ldx_jit_set_change(&set, &(struct ldx_jit_news){.symbols = many, .count = MANY, .runs = &all, .run_count = 1});
   assert_in_range(files(), 8, 20);
   size_t symbols = 0;
+  static bool owned[MANY];
+  memset(owned, 0, sizeof owned);
   for (struct ldx_jit_entry *e = list; e; e = e->next) {
     struct ldx_symfile_view v = ldx_symfile_read(e->file);
-    assert_int_equal(v.run_count, 1);
-    for (size_t i = 0; i < v.count; i++)
-      assert_in_range(v.symbols[i].st_value, v.runs[0].sh_addr, v.runs[0].sh_addr + v.runs[0].sh_size - 16);
+    assert_in_range(check_runs(e, owned), 1, 40);
+    assert_in_range(v.count, 1, 9000);
     symbols += v.count;
+    for (size_t i = 0; i < v.count; i++) {
+      const Elf64_Shdr *home = &v.sections[v.symbols[i].st_shndx - v.first_section];
+      assert_in_range(v.symbols[i].st_value, home->sh_addr, home->sh_addr + home->sh_size - v.symbols[i].st_size);
+    }
   }
   assert_int_equal(symbols, MANY);
-  ldx_jit_set_forget(&set, BASE, all.high == 0 ? 0 : BASE + MANY * 16);
+  for (unsigned i = 0; i < MANY; i++)
+    assert_true(owned[i]);
+  ldx_jit_set_forget(&set, BASE, BASE + MANY * 16);
   assert_null(list);
+  for (unsigned i = 0; i < 4; i++) /* alike, but too large for one file together */
+    ldx_jit_set_change(&set, &(struct ldx_jit_news){
+                                 .symbols = many + i * 5000,
+                                 .count = 5000,
+                                 .runs = &(struct ldx_symfile_run){many[i * 5000].value,
+                                                                   many[i * 5000].value + 5000 * 16, SHF_EXECINSTR},
+                                 .run_count = 1});
+  assert_int_equal(files(), 4);
+  ldx_jit_set_forget(&set, BASE, BASE + MANY * 16);
   free(many);
 }
 
@@ -441,6 +522,25 @@ static void lines_go_with_their_code(void **state) {
   finish();
 }
 
+/* The lines of code that gets another name are those of the new one. */
+static void lines_stay_with_another_name(void **state) {
+  start(state);
+  begin();
+  for (unsigned i = 0; i < 100; i++)
+    bind(i, i + 1, 32);
+  news.lines = lines_of(50);
+  commit();
+  begin();
+  unbind(50);
+  commit();
+  bind_one(50, 500, 32);
+  assert_int_equal(units(NULL), 1);
+  assert_int_equal(units("f51"), 0);
+  assert_int_equal(units("f500"), 1);
+  check_all();
+  finish();
+}
+
 static void lines_come_after_their_function(void **state) {
   start(state);
   bind_one(4, 5, 20);
@@ -454,22 +554,77 @@ static void lines_come_after_their_function(void **state) {
   finish();
 }
 
-/* Frames are asked for run by run, of what is told anew. */
-static void frames_are_those_of_the_runs(void **state) {
+/* FDEs that are there for code at the address. */
+static unsigned frames_at(uintptr_t address) {
+  unsigned n = 0;
+  for (struct ldx_jit_entry *e = list; e; e = e->next) {
+    const char *p = ldx_symfile_read(e->file).frames;
+    for (uint32_t head[2]; memcpy(head, p, sizeof head), head[0]; p += 4 + head[0]) {
+      uint64_t code[2];
+      memcpy(code, p + 8, sizeof code);
+      n += head[1] && address - code[0] < code[1];
+    }
+  }
+  return n;
+}
+
+static void frames_are_those_of_the_code(void **state) {
   start(state);
   for (unsigned i = 0; i < 40; i += 2)
     bind_one(i, i + 1, 32);
-  for (struct ldx_jit_entry *e = list; e; e = e->next) {
-    struct ldx_symfile_view v = ldx_symfile_read(e->file);
-    const Elf64_Ehdr *eh = e->file;
-    const Elf64_Shdr *s = (const Elf64_Shdr *)((const char *)e->file + eh->e_shoff) + 4;
-    const uint64_t *at = (const uint64_t *)((const char *)e->file + s->sh_offset);
-    assert_int_equal(s->sh_size, v.run_count * 16 + 4);
-    for (size_t i = 0; i < v.run_count; i++) {
-      assert_int_equal(at[2 * i], v.runs[i].sh_addr);
-      assert_int_equal(at[2 * i + 1], v.runs[i].sh_addr + v.runs[i].sh_size);
-    }
+  for (unsigned i = 0; i < 40; i++)
+    assert_int_equal(frames_at(place(i)), i % 2 == 0);
+  finish();
+}
+
+/* ---- memory that is used again */
+
+/* A file keeps its place when something new takes some of its memory: only that is gone there, and its frames. */
+static void files_give_way(void **state) {
+  start(state);
+  begin();
+  for (unsigned i = 0; i < 1000; i++)
+    bind(i, i + 1, SLOT);
+  commit();
+  const char *file = list->file;
+  for (unsigned i = 100; i < 120; i++) {
+    begin();
+    unbind(i);
+    commit();
+    bind_one(i, 5000 + i, i % 2 ? SLOT : SLOT / 2);
   }
+  bool there = false;
+  for (struct ldx_jit_entry *e = list; e; e = e->next)
+    there = there || e->file == file;
+  assert_true(there);
+  check_all();
+  for (unsigned i = 98; i < 122; i++) {
+    assert_int_equal(frames_at(place(i)), 1);
+    bool old = i < 100 || i >= 120;
+    assert_int_equal(frames_at(place(i) + SLOT - 1), old || i % 2);
+  }
+  finish();
+}
+
+/* Where other symbols reach into the memory they go with it. */
+static void a_symbol_comes_into_another(void **state) {
+  start(state);
+  begin();
+  for (unsigned i = 0; i < 1000; i++)
+    bind(i, i + 1, SLOT);
+  commit();
+  begin();
+  fresh[news.count++] = (struct ldx_symfile_symbol){"entry", place(500) + 32, 4, FUNC};
+  runs[news.run_count++] = (struct ldx_symfile_run){place(500) + 32, place(500) + 48, SHF_EXECINSTR};
+  commit();
+  unsigned times;
+  assert_true(shown("entry", place(500) + 32, &times) && times == 1);
+  assert_true(shown("f501", place(500), &times) && times == 1);
+  assert_int_equal(frames_at(place(500) + 32), 1);
+  begin();
+  gone[news.gone_count++] = (struct ldx_symfile_symbol){.name = "entry", .value = place(500) + 32};
+  commit();
+  check_all();
   finish();
 }
 
@@ -530,12 +685,16 @@ int main(void) {
                                      CASE(memory_is_used_again),
                                      CASE(breakpoints_find_their_functions),
                                      CASE(a_symbol_is_told_again),
+                                     CASE(files_shrink),
                                      CASE(names_share_memory),
                                      CASE(files_have_a_largest_size),
                                      CASE(a_range_is_forgotten),
                                      CASE(lines_go_with_their_code),
+                                     CASE(lines_stay_with_another_name),
                                      CASE(lines_come_after_their_function),
-                                     CASE(frames_are_those_of_the_runs),
+                                     CASE(frames_are_those_of_the_code),
+                                     CASE(files_give_way),
+                                     CASE(a_symbol_comes_into_another),
                                      CASE(nobody_can_be_told),
                                      CASE(there_is_no_memory)};
   return RUN(tests);
