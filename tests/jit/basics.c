@@ -48,7 +48,11 @@ static void path(void) {
   if (by_path)
     dlclose(by_path);
   Lmid_t ns = -2;
+  size_t module = 1;
+  char origin[256] = "";
   CHECK(dlinfo(jit, RTLD_DI_LMID, &ns) == 0 && ns == LM_ID_BASE);
+  CHECK(dlinfo(jit, RTLD_DI_TLS_MODID, &module) == 0 && module == 0);
+  CHECK(dlinfo(jit, RTLD_DI_ORIGIN, origin) == 0 && !strncmp(origin, begin, strlen(begin) - 1));
   SAME(ldx_jit_delete(jit), 0);
 }
 
@@ -670,9 +674,29 @@ static void found_by_libgcc(void) {
   CHECK(!find_frame(f + 4, &bases));
 }
 
+static void found_by_address(void) {
+  ldx_jit *jit = make_jit("libjit-found.so", 0);
+  char *f = put_code(jit, calls_argument, sizeof calls_argument);
+  int *data = ldx_jit_alloc(jit, 4, 4, LDX_JIT_DATA);
+  SAME(ldx_jit_frame(jit, f, sizeof calls_argument, LDX_JIT_FRAME_POINTER), 0);
+  SAME(ldx_jit_publish(jit), 0);
+  struct link_map *map = map_of(jit);
+  struct dl_find_object o;
+  const void *const inside[] = {f, f + 7, data, (void *)map->l_ld};
+  for (size_t i = 0; i < sizeof inside / sizeof *inside; i++) {
+    memset(&o, 0, sizeof o);
+    SAME(_dl_find_object((void *)inside[i], &o), 0);
+    CHECK(o.dlfo_link_map == map && (char *)o.dlfo_map_start <= f && f < (char *)o.dlfo_map_end);
+    CHECK(o.dlfo_eh_frame);
+  }
+  SAME(_dl_find_object(ldx_jit_writable(jit, f), &o), -1);
+  SAME(ldx_jit_delete(jit), 0);
+  SAME(_dl_find_object(f, &o), -1);
+}
+
 CASES({"handle", handle}, {"path", path}, {"global", global}, {"stable", stable}, {"staged", staged},
       {"discarded", discarded}, {"batch", batch}, {"copies", copies}, {"types", types}, {"absolute", absolute},
       {"indirect", indirect}, {"versions", versions}, {"many-versions", many_versions}, {"names", names},
       {"follows", follows}, {"addresses", addresses}, {"program-headers", program_headers}, {"tables", tables},
       {"with-frame-pointer", with_frame_pointer}, {"with-frames", with_frames}, {"leaf", leaf},
-      {"many-frames", many_frames}, {"found-by-libgcc", found_by_libgcc})
+      {"many-frames", many_frames}, {"found-by-libgcc", found_by_libgcc}, {"found-by-address", found_by_address})

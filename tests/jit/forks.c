@@ -311,6 +311,38 @@ static void contents(void) {
   }
 }
 
+/* A program that closes what it does not know, and has another file there next. */
+static void descriptor_lost(void) {
+  jit = make_jit("libjit-lost.so", LDX_JIT_GLOBAL);
+  void *f = publish_function(jit, "f", 1);
+  int *data = ldx_jit_alloc(jit, 4096, 4, LDX_JIT_DATA), fd = -1;
+  data[0] = 1;
+  data[700] = 2;
+  CHECK(sscanf(map_of(jit)->l_name, "/proc/%*d/fd/%d", &fd) == 1);
+  for (int other = 0; other < 2; other++) { /* closed; another file */
+    close(fd);
+    if (other)
+      CHECK(dup2(0, fd) == fd);
+    SAME(((function *)publish_function(jit, "g", 5))(), 5);
+    int status = STATUS_OF({
+      SAME(((function *)f)(), 1);
+      SAME(call("g"), 5);
+      SAME(data[0] + data[700], 3);
+      data[0] = 9;
+      publish_function(jit, "g", 6);
+      SAME(call("g"), 6);
+      SAME(STATUS_OF(SAME(call("g"), 6); publish_function(jit, "g", 7); SAME(call("g"), 7)), 0);
+      SAME(call("g"), 6);
+      SAME(ldx_jit_delete(jit), 0);
+    });
+    SAME(status, 0);
+    SAME(call("g"), 5);
+    SAME(data[0], 1);
+  }
+  SAME(ldx_jit_delete(jit), 0);
+  CHECK(fcntl(fd, F_GETFD) >= 0); /* the program's */
+}
+
 CASES({"independent", independent}, {"staged", staged}, {"generations", generations}, {"own-files", own_files},
       {"nothing-is-left", nothing_is_left}, {"threaded", threaded}, {"other-ways", other_ways},
-      {"short-of-memory", short_of_memory}, {"contents", contents})
+      {"short-of-memory", short_of_memory}, {"contents", contents}, {"descriptor-lost", descriptor_lost})
