@@ -292,16 +292,16 @@ static enum elf_error check_instructions(const struct elf_cfa *i, uint8_t encodi
 
 /* The record at an offset, without its length word; size 0: the terminator, or the end. */
 static struct reader record_at(const struct elf_frames *f, uint64_t offset) {
-  struct reader r = {.bytes = f->bytes, .at = offset, .where = f->where};
+  struct reader r = {.bytes = f->bytes, .at = offset, .where = f->where}, none = {.at = 0};
   if (offset == f->bytes.size)
-    return (struct reader){0};
+    return none;
   uint64_t size = number(&r, 4);
   if (size == UINT32_MAX)
     fail(&r, ELF_LONG_EH_FRAME);
   if (size && (size < 4 || !ldx_range_ok(f->bytes.size, r.at, size, 1)))
     fail(&r, ELF_BAD_EH_FRAME);
-  return r.error ? (struct reader){.error = r.error}
-                 : (struct reader){.bytes = {f->bytes.base + r.at, size}, .where = f->where + r.at};
+  none.error = r.error;
+  return r.error ? none : (struct reader){.bytes = {f->bytes.base + r.at, size}, .where = f->where + r.at};
 }
 
 static void read_augmentation(struct reader *r, const char *text, struct elf_cie *out) {

@@ -538,7 +538,7 @@ static void writes_no_more_than_fits(void **state) {
 
 /* Reads all in a block of the exact size, and writes it. */
 static unsigned count_frames(const uint8_t *data, size_t size) {
-  uint8_t *exact = malloc(size ? size : 1), space[1024];
+  uint8_t *exact = malloc(size ? size : 1), space[1024] = {0};
   memcpy(exact, data, size);
   struct elf_frames f = {{exact, size}, WHERE, 0};
   struct elf_fde fde;
