@@ -4,7 +4,7 @@
 The program (bench/jit.c) publishes N functions, each by itself. Told are, as medians of rounds:
   publish   time of one publish with 1, 10 and 100 objects, with nobody attached, and under gdb
   rebind    time of one publish that binds one of many functions anew
-  follow    seconds from `run` to the end under gdb with N and 2N functions, and their ratio: 2 is linear
+  follow    seconds from `run` to the end under gdb with N and 2N functions, gdb's processor time in them, and its ratio: 2 is linear
   attach    seconds for gdb to attach to a process that has published 2N functions, and to one that has none
 In each of them gdb has to know the functions."""
 import argparse
@@ -19,7 +19,8 @@ import tempfile
 from compare import environment
 
 SETTINGS = ['set pagination off', 'set confirm off', 'set debuginfod enabled off', 'set breakpoint pending on', 'python import time']
-TIMED = 'python begin = time.monotonic()', "python print('TOOK', time.monotonic() - begin)"
+TIMED = ('python begin, used = time.monotonic(), time.process_time()',
+         "python print('TOOK', time.monotonic() - begin, time.process_time() - used)")
 
 
 def run(*words):
@@ -44,14 +45,15 @@ def known(functions):
 
 
 def took(out):
-    return float(re.search(r'^TOOK (\S+)', out, re.M)[1])
+    """Seconds, and of gdb's processor time."""
+    return tuple(map(float, re.search(r'^TOOK (\S+) (\S+)', out, re.M).groups()))
 
 
 def follow(program, functions, objects=1):
-    """Seconds under gdb, and nanoseconds of one publish as the program sees it."""
+    """Seconds under gdb, of gdb's processor time, and nanoseconds of one publish as the program sees it."""
     out = gdb(['break getppid', TIMED[0], 'run', TIMED[1], *known(functions), 'kill'], '--args', program, 'publish', functions, objects)
     must_know(out, functions)
-    return took(out), float(re.search(r'^(\d+)$', out, re.M)[1])
+    return *took(out), float(re.search(r'^(\d+)$', out, re.M)[1])
 
 
 def attach(program, functions):
@@ -65,7 +67,7 @@ def attach(program, functions):
         process.wait()
     if functions:
         must_know(out, functions)
-    return took(out)
+    return took(out)[0]
 
 
 def publish(program, functions, objects):
@@ -89,11 +91,12 @@ def measure(program, options):
         for functions in (100, 10000):
             keep(f'rebind, of {functions} functions, ns', float(run(program, 'rebind', min(n, 1000), functions)))
         for objects in (1, 10, 100):
-            keep(f'publish under gdb, {objects} objects, us', follow(program, n // 5, objects)[1] / 1000)
-        once, twice = follow(program, n)[0], follow(program, 2 * n)[0]
-        keep(f'follow {n}, s', once)
-        keep(f'follow {2 * n}, s', twice)
-        keep('follow, ratio', twice / once)
+            keep(f'publish under gdb, {objects} objects, us', follow(program, n // 5, objects)[2] / 1000)
+        once, twice = follow(program, n), follow(program, 2 * n)
+        for functions, (seconds, used, _) in ((n, once), (2 * n, twice)):
+            keep(f'follow {functions}, s', seconds)
+            keep(f'follow {functions}, s of processor time', used)
+        keep('follow, ratio of processor times', twice[1] / once[1])
         keep('attach without functions, s', attach(program, 0))
         keep(f'attach behind {2 * n}, s', attach(program, 2 * n))
     return results

@@ -160,6 +160,13 @@ class Names(GdbTest):
         self.assertEqual(self.count(out), 0)
         self.assertRegex(out, r'/proc/\d+/fd/\d+')
 
+    def test_a_debugger_that_needs_no_bridge(self):
+        """What it was shown before goes with the next publish, since it would be out of date; then nothing comes any more."""
+        out = self.follow(COUNTING + END + [COUNT, "set var ((struct ldx_debug *)&_ldx_debug)->reader = 3", 'continue', COUNT, 'info symbol jit_answer', 'continue', COUNT],
+                          'new=a', 'leaf=jit_answer', 'publish', 'stop', 'leaf=jit_second', 'publish', 'stop', 'each=10')
+        self.assertEqual(re.findall(r'(?m)^1 .*\n\tbreakpoint already hit (\d+) time', out), ['1', '4', '4'])  # one goes; an empty one comes and goes
+        self.assertIn('No symbol "jit_answer"', self.output)
+
     def test_functions_that_follow(self):
         out = self.follow(['break jit_jumped', *PUBLISHED, 'backtrace', 'continue', 'backtrace'], 'new=a', 'follows=jit_jumped', 'publish', 'call=jit_jumped')
         self.assert_reaches_main(self.frames(out)[0], 'jit_jumped')
