@@ -25,9 +25,9 @@
  * fork (libc's; not vfork, posix_spawn or a system call of the program's own) gives the child a copy in memory of its
  * own, made before the child begins. It costs as much as copying the object's file.
  *
- * No libc has these functions: they are found in a process that ldx started, by weak references or by
- * dlsym(RTLD_DEFAULT, ...). Any thread may call them, but not from a signal handler. Results are 0 or a negative
- * errno value unless said otherwise; dlerror tells what was wrong. */
+ * No libc has these functions: they are found in a process that ldx started, by programs linked with libldx.a, by
+ * references that are left undefined, or by dlsym(RTLD_DEFAULT, ...). Any thread may call them, but not from a signal
+ * handler. Results are 0 or a negative errno value unless said otherwise; dlerror tells what was wrong. */
 #ifndef LDX_RELOAD_H
 #define LDX_RELOAD_H
 
