@@ -9,6 +9,7 @@
  * No page is ever writable and executable. Code is written through a second view of the same memory, at an address
  * that only ldx_jit_writable tells, and that no constant distance leads to. When a process forks (by libc's fork; not
  * by vfork or posix_spawn) the child gets a copy of the memory: what either of them compiles from then on is its own.
+ * Where there was no memory or descriptor for the copy, the child can change nothing (ENOMEM).
  *
  * An ldx_jit * is a handle for dlsym, dlvsym, dlinfo and dlclose as well. The object is named NAME (its soname:
  * dlopen with RTLD_NOLOAD finds it); its path, which link_map, dladdr and dl_iterate_phdr give, is /proc/PID/fd/N: an
@@ -16,7 +17,8 @@
  * `ldx-ctl PID save NAME FILE` writes it with section headers.
  *
  * Any thread may call these functions, but not from a signal handler. They return 0 or a negative errno value, keep
- * nothing of their arguments, and change nothing when they fail. Link with libldx.a, where
+ * nothing of their arguments, and change nothing when they fail. EBUSY (NULL): a resolver that publishing an object
+ * calls wants to change that object. Link with libldx.a, where
  * they answer -ENOSYS (NULL) in a process that ldx did not start; a shared library may also leave them undefined, and
  * dlsym(RTLD_DEFAULT, ...) finds them.
  */
@@ -48,7 +50,9 @@ struct ldx_jit_limits {
   uint64_t rodata;  /* 8 MiB */
 };
 
-/* In the namespace of the code that calls. EEXIST: an object of that name is there; ENOMEM; EMFILE, ENFILE. */
+/* In the namespace of the code that calls. EEXIST: an object of that name is there; EINVAL: an empty name, unknown
+ * flags, or limits of more than 2 GiB together; ENOMEM; EMFILE, ENFILE; EFBIG: RLIMIT_FSIZE is smaller than the
+ * object. */
 int ldx_jit_new(const char *name, uint32_t flags, const struct ldx_jit_limits *limits, ldx_jit **out);
 
 /* Memory, filled with zeros (code: with trapping instructions). */
@@ -79,7 +83,9 @@ struct ldx_jit_symbol {
   size_t bytes;        /* of the function or variable; 0: not known */
   uint32_t type;       /* STT_FUNC, STT_OBJECT, STT_NOTYPE or STT_GNU_IFUNC (gABI ch. 4) */
 };
-/* EINVAL: no such type, an empty name; ENOSPC: more symbols than the limit; ENOMEM. */
+/* EINVAL: no such type, an empty name; ENOSPC: more symbols than the limit; ENOMEM. When room is short because of
+ * what was replaced, this and publish wait a moment (0.1 s at most, without a lock) for threads that may still read
+ * it. */
 int ldx_jit_bind(ldx_jit *jit, const struct ldx_jit_symbol *symbol);
 /* ENOENT: no such symbol. What was bound to it keeps its address. */
 int ldx_jit_unbind(ldx_jit *jit, const char *name, const char *version);
