@@ -21,7 +21,8 @@ enum { VIEWS = 4, LONGEST_NAME = 249 };
 struct ldx_jit_memory {
   dev_t dev;
   ino_t ino;
-  int copy; /* around fork: what the child is to have; -1: there was no memory for it */
+  int copy;        /* around fork: what the child is to have; -1: there was no descriptor for it, or no such size */
+  uintptr_t spare; /* around fork: then it gets this memory, which is of no file; 0: none */
   uint32_t view_count;
   struct view views[VIEWS];
 };
@@ -145,14 +146,24 @@ static int open_file(struct ldx_jit_object *j, const char *name) {
 
 /* --- views ----------------------------------------------------------------------------------------------- */
 
-static int map_at(uintptr_t at, size_t size, int prot, int flags, int fd, uint64_t offset) {
-  long r = sys_mmap((void *)at, size, prot, flags | MAP_FIXED, fd, (int64_t)offset);
+/* One more view of shared memory: mremap(2) makes it of an old size of 0. */
+static int map_spare_at(uintptr_t at, size_t size, int prot, uintptr_t from) {
+  long r = LDX_SYS(SYS_mremap, from, 0, size, MREMAP_MAYMOVE | MREMAP_FIXED, at, 0);
+  if (!ldx_sys_failed(r))
+    r = sys_mprotect((void *)at, size, prot);
+  return ldx_sys_failed(r) ? (int)r : 0;
+}
+
+static int map_at(const struct ldx_jit_object *j, uintptr_t at, size_t size, int prot, int flags, uint64_t offset) {
+  if (j->memory->spare)
+    return map_spare_at(at, size, prot, j->memory->spare + offset);
+  long r = sys_mmap((void *)at, size, prot, flags | MAP_FIXED, j->fd, (int64_t)offset);
   return ldx_sys_failed(r) ? (int)r : 0;
 }
 
 /* Cores would have it twice. */
 static int map_to_write(const struct ldx_jit_object *j, uintptr_t at, size_t size, uint64_t offset) {
-  int r = map_at(at, size, PROT_READ | PROT_WRITE, MAP_SHARED, j->fd, offset);
+  int r = map_at(j, at, size, PROT_READ | PROT_WRITE, MAP_SHARED, offset);
   if (!r)
     sys_madvise((void *)at, size, MADV_DONTDUMP);
   return r;
@@ -165,13 +176,13 @@ static int map_view(const struct ldx_jit_object *j, const struct view *v) {
 /* Code is mapped privately, or no debugger could write a breakpoint. As long as nobody does, the file is seen. */
 static int map_program_view(const struct ldx_jit_object *j) {
   const struct ldx_jit_region *code = &j->regions[LDX_REGION_CODE], *data = &j->regions[LDX_REGION_DATA];
-  int r = map_at(j->low, code->at - j->low, PROT_READ, MAP_SHARED, j->fd, 0);
+  int r = map_at(j, j->low, code->at - j->low, PROT_READ, MAP_SHARED, 0);
   if (!r)
-    r = map_at(j->low + LDX_PAGE, LDX_PAGE, PROT_READ, MAP_SHARED, j->fd, image_size(j));
+    r = map_at(j, j->low + LDX_PAGE, LDX_PAGE, PROT_READ, MAP_SHARED, image_size(j));
   if (!r)
-    r = map_at(code->at, code->size, PROT_READ | PROT_EXEC, MAP_PRIVATE, j->fd, code->at - j->low);
+    r = map_at(j, code->at, code->size, PROT_READ | PROT_EXEC, MAP_PRIVATE, code->at - j->low);
   if (!r)
-    r = map_at(data->at, data->size, PROT_READ | PROT_WRITE, MAP_SHARED, j->fd, data->at - j->low);
+    r = map_at(j, data->at, data->size, PROT_READ | PROT_WRITE, MAP_SHARED, data->at - j->low);
   for (uint32_t i = 0; !r && i < j->memory->view_count; i++)
     r = map_view(j, &j->memory->views[i]);
   return r;
@@ -306,6 +317,20 @@ static bool copy_regions(const struct ldx_jit_object *j, int to) {
   return ok;
 }
 
+/* What takes neither a descriptor nor a size of files. */
+static uintptr_t spare_of(const struct ldx_jit_object *j) {
+  enum { READ_WRITE = PROT_READ | PROT_WRITE };
+  long at = sys_mmap(NULL, file_size(j), READ_WRITE, MAP_SHARED | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+  if (ldx_sys_failed(at))
+    return 0;
+  memcpy((char *)at + image_size(j), (const char *)j->alias + image_size(j), LDX_PAGE);
+  for (int k = 0; k < LDX_REGIONS; k++) {
+    uint64_t from = j->regions[k].at - j->low;
+    memcpy((char *)at + from, (const char *)j->alias + from, j->regions[k].used);
+  }
+  return (uintptr_t)at;
+}
+
 static int copy_of(const struct ldx_jit_object *j) {
   int fd = new_file(j->name, file_size(j));
   if (fd < 0)
@@ -317,8 +342,10 @@ static int copy_of(const struct ldx_jit_object *j) {
 }
 
 void ldx_jit_before_fork(void) {
-  for (struct ldx_jit_object *j = ldx_self.jits; j; j = j->next)
+  for (struct ldx_jit_object *j = ldx_self.jits; j; j = j->next) {
     j->memory->copy = copy_of(j);
+    j->memory->spare = j->memory->copy < 0 ? spare_of(j) : 0;
+  }
 }
 
 /* Its path names this process; there is room for any number. Nobody reads it meanwhile: a child has one thread. */
@@ -347,14 +374,34 @@ static void adopt_copy(struct ldx_jit_object *j) {
   rename_path(j);
 }
 
+static void drop_spare(struct ldx_jit_object *j) {
+  if (j->memory->spare)
+    sys_munmap((void *)j->memory->spare, file_size(j));
+  j->memory->spare = 0;
+}
+
+/* Where there is none either, the memory stays the parent's, and cannot be changed here. */
+static void adopt_spare(struct ldx_jit_object *j) {
+  j->frozen = !j->memory->spare;
+  if (j->frozen)
+    return;
+  if (is_ours(j))
+    sys_close(j->fd);
+  j->fd = -1;
+  j->frozen = map_program_view(j) || map_alias(j);
+  rename_path(j);
+}
+
 void ldx_jit_after_fork(bool child) {
-  for (struct ldx_jit_object *j = ldx_self.jits; j; j = j->next)
+  for (struct ldx_jit_object *j = ldx_self.jits; j; j = j->next) {
     if (child && j->memory->copy >= 0)
       adopt_copy(j);
     else if (child)
-      j->frozen = true;
+      adopt_spare(j);
     else if (j->memory->copy >= 0)
       sys_close(j->memory->copy);
+    drop_spare(j);
+  }
   if (child)
     ldx_jit_perf_fork();
 }

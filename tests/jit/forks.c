@@ -262,10 +262,30 @@ static void other_ways(void) {
   SAME(call("f"), 10);
 }
 
-/* Memory for the copy is short: parent and child go on. */
+/* The child's memory is its own, also where it cannot be a file. */
+static void without_file(void *f, int *data) {
+  *data = 5;
+  int status = STATUS_OF({
+    SAME(((function *)f)(), 1);
+    SAME(*data, 5);
+    *data = 6;
+    write_returns(ldx_jit_writable(jit, f), 7);
+    SAME(((function *)f)(), 7);
+    SAME(((function *)publish_function(jit, "of_the_child", 8))(), 8);
+    *data = 6 + STATUS_OF(*data = call("of_the_child"));
+    SAME(*data, 6);
+  });
+  SAME(status, 0);
+  SAME(*data, 5);
+  SAME(((function *)f)(), 1);
+  SAME(call("of_the_child"), -1);
+}
+
+/* There is no descriptor for the copy, or no room: parent and child go on. */
 static void short_of_memory(void) {
   jit = make_jit("libjit-fork-short.so", 0);
   void *f = publish_function(jit, "f", 1);
+  int *data = ldx_jit_alloc(jit, sizeof *data, 4, LDX_JIT_DATA);
   struct rlimit usual, none;
   MUST(!getrlimit(RLIMIT_NOFILE, &usual));
   none = usual;
@@ -273,12 +293,16 @@ static void short_of_memory(void) {
   while (fcntl((int)none.rlim_cur, F_GETFD) >= 0)
     none.rlim_cur++;
   MUST(!setrlimit(RLIMIT_NOFILE, &none)); /* no descriptor for a new file */
-  int status = STATUS_OF(SAME(((function *)f)(), 1));
+  without_file(f, data);
   MUST(!setrlimit(RLIMIT_NOFILE, &usual));
-  SAME(status, 0);
-  SAME(((function *)f)(), 1);
+  MUST(!getrlimit(RLIMIT_FSIZE, &usual));
+  none = usual;
+  none.rlim_cur = 65536; /* no file as large as the object */
+  MUST(!setrlimit(RLIMIT_FSIZE, &none));
+  without_file(f, data);
+  MUST(!setrlimit(RLIMIT_FSIZE, &usual));
   SAME(((function *)publish_function(jit, "f", 2))(), 2);
-  status = STATUS_OF({
+  int status = STATUS_OF({
     SAME(call("f"), 2);
     publish_function(jit, "f", 3);
   });
