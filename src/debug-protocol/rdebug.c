@@ -94,15 +94,12 @@ void ldx_debug_mapped(const struct ldx_namespace *ns) {
   LDX_PROBE2("rtld", "reloc_start", ns->id, ns->debug);
 }
 
-/* NULL says: read it all. Debuggers' own lists are without what they take for the program, which the loader may be:
- * they would look in vain for the predecessor of what comes behind it. And what is loaded before the program's own
- * objects, for tools, may be the first that they hear of. */
+/* NULL says: read it all. What is loaded before the program's own objects, for tools, may be the first that debuggers
+ * hear of. */
 static const struct ldx_object *first_new(const struct ldx_namespace *ns, const struct ldx_object *last) {
   if (ns->debug->base->r_state == LDX_RT_ADD)
     return NULL;
-  if (!last)
-    return ns->first_real;
-  return last->kind == LDX_LIBRARY ? last->map.l_next : NULL;
+  return last ? last->map.l_next : ns->first_real;
 }
 
 void ldx_debug_loaded(const struct ldx_namespace *ns, const struct ldx_object *last, bool ok) {

@@ -1,6 +1,9 @@
 /* Assembly spelling shared by the .S files of this folder. */
 #define FUNCTION(name)                                                                                               \
   .text;                                                                                                             \
+  FUNCTION_HERE(name)
+/* In the section that is being written. */
+#define FUNCTION_HERE(name)                                                                                          \
   .p2align 4;                                                                                                        \
   .globl name;                                                                                                       \
   .hidden name;                                                                                                      \

@@ -2,9 +2,20 @@
  * without vector registers, so only the integer registers that carry arguments are kept here. */
 #include "arch/x86_64/asm.h"
 
+/* Debuggers that step into a function pass over what lies in a section of that name, and so come to what a lazy call
+ * leads to, not to here. gdb knows the names as well: it runs through _dl_fixup in one go. */
+	.globl	_dl_runtime_resolve
+	.hidden	_dl_runtime_resolve
+	.set	_dl_runtime_resolve, ldx_plt_stub
+
+	.section .plt, "ax", @progbits
+FUNCTION_HERE(_dl_fixup)
+	jmp	ldx_bind_lazy
+END(_dl_fixup)
+
 /* From PLT0: 0(%rsp) = GOT[1], the object; 8(%rsp) = relocation index; 16(%rsp) = return address.
  * Kept: arguments, %rax (vector count), %r10 (static chain). psABI 5.2 "Procedure Linkage Table". */
-FUNCTION(ldx_plt_stub)
+FUNCTION_HERE(ldx_plt_stub)
 	.cfi_adjust_cfa_offset 16
 	PUSH(%rax)
 	PUSH(%rcx)
@@ -17,7 +28,7 @@ FUNCTION(ldx_plt_stub)
 	PUSH(%r11)
 	mov	72(%rsp), %rdi
 	mov	80(%rsp), %rsi
-	call	ldx_bind_lazy
+	call	_dl_fixup
 	add	$8, %rsp
 	.cfi_adjust_cfa_offset -8
 	mov	%rax, %r11
