@@ -118,8 +118,8 @@ static void fork_child(const char *unused) {
     puts("child ends");
     exit(4);
   }
-  waitpid(child, &status, 0);
-  printf("child: %d\n", WEXITSTATUS(status));
+  if (waitpid(child, &status, 0) != child || WEXITSTATUS(status) != 4)
+    exit(8);
   while (*rest) // they were the child's
     rest++;
 }

@@ -1,4 +1,4 @@
-// A tool that gives the bytes of one library, whose file is another's: it comes from memory.
+// A tool that gives the bytes of two libraries: they come from memory. One has a file of that name, and one has not.
 #include <fcntl.h>
 #include <string.h>
 #include <unistd.h>
@@ -8,9 +8,10 @@
 
 static enum ldx_verdict give(void *ctx, const struct ldx_request *r, const char *candidate, struct ldx_answer *out) {
   (void)ctx, (void)candidate;
-  if (strcmp(r->name, "./libgdb-given.so"))
+  const char *file = !strcmp(r->name, "./libgdb-given.so") ? "libgdb-under.so" : r->name;
+  if (file == r->name && strcmp(r->name, "./libgdb-later.so"))
     return LDX_PASS;
-  out->fd = open("libgdb-under.so", O_RDONLY | O_CLOEXEC);
+  out->fd = open(file, O_RDONLY | O_CLOEXEC);
   return LDX_CHANGED;
 }
 

@@ -293,9 +293,23 @@ class Verdict(gdb.Command):
         print('VERDICT', json.dumps({'stops': JUDGE.stops, 'faults': JUDGE.faults, 'sequence': JUDGE.sequence}))
 
 
+class Attempt(gdb.Command):
+    """Runs a command; an error is printed, and ends nothing."""
+
+    def __init__(self):
+        super().__init__('attempt', gdb.COMMAND_DATA)
+
+    def invoke(self, arg, from_tty):
+        try:
+            gdb.execute(arg)
+        except gdb.error as e:
+            print(e)
+
+
 BREAK = 0
 JUDGE = Judge()
 Lists()
 Probes()
 Judging()
 Verdict()
+Attempt()

@@ -48,8 +48,7 @@ class Following(GdbTest):
     def test_new_libraries_come_behind(self):
         out = self.follow(['starti', 'probes', 'break getppid', 'continue'], f'open=./{UNDER}', 'open=' + LATER)
         done = [p for p in map(lambda l: json.loads(l[6:]), re.findall(r'^PROBE .*', out, re.M)) if p['name'] == 'reloc_complete']
-        self.assertIsNone(done[0]['new'])  # behind the loader, which gdb may not have on its list
-        self.assertEqual(done[1]['new'], LATER)
+        self.assertEqual([p['new'] for p in done], [f'./{UNDER}', LATER])
         self.assertEqual(done[1]['listed'][-1], LATER)
 
     def test_pending_breakpoints_and_backtraces(self):
@@ -156,6 +155,17 @@ class Following(GdbTest):
                 spaces = told('LISTS', out)[-1]['spaces']
                 self.assertEqual(Path(spaces[1]['objects'][0]['name']).name, file)
 
+    def test_original_names(self):
+        """Names are those of the files, also when the bytes came from a tool, or the way to them from a cache."""
+        session = ['break later_mark', 'run', 'backtrace', 'info sharedlibrary', 'delete', 'break under_work', 'continue', 'backtrace', 'finish']
+        plain = libraries(self.follow(session, 'open=' + LATER, 'call'))
+        self.assertIn(LATER, plain)
+        for option, variable, value in (('--tool', 'LDX_TOOLS', './libgdb-giver.so'), ('--cache', 'LDX_CACHE', str(self.folder)), ('--cache', 'LDX_CACHE', str(self.folder))):
+            out = self.follow(session, 'open=' + LATER, 'call', options=[option, value], env={} if self.as_command else {variable: value})
+            self.assertEqual({n for n in libraries(out) if 'giver' not in n}, set(plain))
+            constructor, called = [trace for trace in frames(out) if trace[-1] == 'main']
+            self.assertEqual((constructor[:2], called), (['later_mark', 'later_begin'], ['under_work', 'later_call', 'call', 'act', 'main']))
+
     def test_attach(self):
         process = self.start('open=' + LATER, 'wait', 'call')
         out = self.batch(['break under_work', 'info probes stap rtld', 'info sharedlibrary', 'lists', 'shell touch released', 'continue', 'backtrace', 'delete',
@@ -164,6 +174,53 @@ class Following(GdbTest):
         self.assertIn('libgdb-later.so', self.check_libraries(out))
         self.assertEqual(frames(out)[-1], ['under_work', 'later_call', 'call', 'act', 'main'])
         self.assertEqual(process.wait(20), 3)
+
+    def test_attach_by_the_file(self):
+        process = self.start('open=' + LATER, 'wait', 'call')
+        out = self.batch(['break call', 'shell touch released', 'continue', 'backtrace', 'delete', 'continue'], self.command[0], str(process.pid))
+        self.assertEqual(frames(out)[-1], ['call', 'act', 'main'])
+        self.assertEqual(process.wait(20), 3)
+
+
+class Variables(GdbTest):
+    """Thread-local variables are there for gdb when they are there under the system's loader, with the same values."""
+    LATER_NUMBER, ALL = 'attempt print later_number', "thread apply all print 'followed.c'::own_number"
+    CALLED = ['finish', 'next', LATER_NUMBER]  # from under_work: later_number has been read
+
+    def values(self, commands, *arguments):
+        """What is printed of each variable, in order: its value, or that it has no memory yet."""
+        return [value or refused for value, refused in re.findall(r'(?m)^\$\d+ = (\d+)$|has not yet (allocated) storage', self.batch(commands, *arguments))]
+
+    def compare(self, commands, *words):
+        ours, theirs = (self.values(commands, '--args', *command, *words) for command in (self.command, ['./followed']))
+        self.assertEqual(ours, theirs)
+        return ours
+
+    def test_before_and_after_the_first_use(self):
+        values = self.compare(['break later_mark', 'break under_work', 'run', self.LATER_NUMBER, 'continue', self.LATER_NUMBER, *self.CALLED, self.ALL], 'threads=2', 'open=' + LATER, 'call')
+        self.assertEqual(values, ['allocated', 'allocated', '7', '3', '2', '1'])
+        values = self.compare(['break getppid', 'run', 'thread apply all ' + self.LATER_NUMBER, self.ALL], 'open=' + LATER, 'call', 'threads=2')
+        self.assertEqual(values, ['300', '200', '7', '3', '2', '1'])
+
+    def test_in_other_namespaces(self):
+        session = ['break under_work', 'run', 'up', self.LATER_NUMBER, 'down', *self.CALLED, 'set var later_number = 70']
+        again = ['continue', 'up', self.LATER_NUMBER, 'down', *self.CALLED]
+        values = self.compare([*session, *again, *again, self.ALL], 'open=' + LATER, 'call', 'space=' + LATER, 'call', 'call', 'threads=2')
+        self.assertEqual(values[:6], ['allocated', '7', 'allocated', '7', '7', '7'])
+
+    def test_in_a_core(self):
+        session = ['break under_work', 'run', 'generate-core-file core.before', *self.CALLED, 'generate-core-file core.after', 'set var later_number = 70', 'continue', *self.CALLED,
+                   'generate-core-file core.space']
+        seen = []
+        for command in (self.command, ['./followed']):
+            self.batch(session, '--args', *command, 'threads=2', 'open=' + LATER, 'call', 'space=' + LATER, 'call')
+            seen.append([self.values(['thread apply all ' + self.LATER_NUMBER, self.ALL, *more], command[0], 'core.' + name)
+                         for name, more in (('before', []), ('after', []), ('space', ['thread 1', self.LATER_NUMBER]))])
+        self.assertEqual(*seen)
+        before, after, space = seen[0]
+        self.assertEqual(before, ['allocated'] * 3 + ['3', '2', '1'])
+        self.assertEqual(after, ['allocated'] * 2 + ['7', '3', '2', '1'])
+        self.assertEqual(space[-1], '7')
 
 
 class Cores(GdbTest):
