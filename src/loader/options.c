@@ -212,11 +212,19 @@ void ldx_add_word(struct ldx_words *w, const char *text) {
   w->at[w->count++] = text;
 }
 
+/* The words of options lie where a longer name of the program is written to (ldx_set_argv0). */
+static const char *keep(const char *word) {
+  const char *copy = ldx_strdup(&ldx_self.heap, word);
+  if (!copy)
+    ldx_die_text("cannot allocate memory");
+  return copy;
+}
+
 static void take_value(const struct option *op, const char *value) {
   if (op->value)
-    *op->value = value;
+    *op->value = keep(value);
   else if (op->words)
-    ldx_add_word(op->words, value);
+    ldx_add_word(op->words, keep(value));
 }
 
 /* "--name VALUE" or "--name=VALUE"; returns how many words were used, 0: not this option. */
@@ -295,7 +303,7 @@ int ldx_read_arguments(struct ldx_args *a, struct ldx_options *o, struct ldx_lib
     if (!used)
       ldx_die_text("unrecognized option '%s'; see ldx --help", a->argv[i]);
     for (int w = 0; options[k].passed_on && w < used; w++)
-      ldx_add_word(&o->passed_on, a->argv[i + w]);
+      ldx_add_word(&o->passed_on, keep(a->argv[i + w]));
     i += used;
   }
   o->follow |= o->followed;

@@ -124,6 +124,8 @@ EXTENSIONS = [
     own('dashes', '$RUN --list -- ./scope | grep -c libd', '1\n', reason='the system loader knows no --'),
     own('equals', '$RUN --library-path=x --argv0=other ./finder-none | grep libdeep', 'x/libdeep.so\n', 'finder-none x/libleft.so=libleft.so x/libdeep.so=libdeep.so',
         reason='the system loader knows no --option=value'),
+    own('argv0-longer', '$RUN --argv0 a-name-that-is-longer-than-that --library-path x ./finder-none | grep libdeep', 'x/libdeep.so\n',
+        'finder-none x/libleft.so=libleft.so x/libdeep.so=libdeep.so', reason='options stand on the command line'),
     own('path', 'PATH=@DIR@/x:@DIR@/y:$PATH; $RUN prog hello', 'hello\n', '', files={'x/other': ''}, setup='mkdir -p x/prog y; cp /bin/echo y/prog',
         reason='the system loader does not look into PATH'),
     both('not-executable', '', './scope', setup='chmod a-x scope'),
