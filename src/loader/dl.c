@@ -508,9 +508,13 @@ static bool is_made(const struct ldx_binding *b, uintptr_t value) {
 }
 
 /* The definition may have changed since it was found: it is looked for once more where no change can come in between.
- * Without memory to note the slot it stays as it is, and the next call comes here again. */
-static __attribute__((noinline)) uintptr_t bind_to_made(struct ldx_object *o, const Elf64_Rela *rel) {
+ * Without memory to note the slot it stays as it is, and the next call comes here again; also where a signal's
+ * handler has interrupted a change. */
+static __attribute__((noinline)) uintptr_t bind_to_made(struct ldx_object *o, const Elf64_Rela *rel,
+                                                        uintptr_t found) {
   struct ldx_binding b;
+  if (ldx_rlock_mine(&ldx_self.lock))
+    return found;
   ldx_rlock_enter(&ldx_self.lock);
   uintptr_t value = defined_value(o, rel, &b);
   bool done = *slot_of(o, rel) == value; /* by another thread */
@@ -533,7 +537,7 @@ uintptr_t ldx_bind_lazy(struct ldx_object *o, uint64_t index) {
     value = ldx_audit_bound_lazily(o, &b, value);
   bool made = !ldx_self.options.bind_not && is_made(&b, value);
   if (made)
-    value = bind_to_made(o, rel);
+    value = bind_to_made(o, rel, value);
   if (!made && !ldx_self.options.bind_not && __atomic_exchange_n(slot_of(o, rel), value, __ATOMIC_ACQ_REL) == value)
     ; /* another thread was at it */
   else if (ldx_wants(LDX_EV_BIND) || ldx_wants(LDX_EV_IFUNC))

@@ -111,9 +111,16 @@ static void forget_work(uintptr_t self) {
   drop_visits(&ldx_self.waits, self);
 }
 
+/* Their memory is still the parent's as well. */
+static void freeze_memory(void) {
+  for (struct ldx_jit_object *j = ldx_self.jits; j; j = j->next)
+    j->frozen = true;
+}
+
 /* Called with the writer lock, when it is first taken in a process that libc's fork did not make. */
 static void repair(void) {
   uintptr_t self = ldx_thread_pointer();
+  freeze_memory();
   ldx_heap_after_fork(&ldx_self.heap);
   ldx_io_after_fork(&ldx_self.io);
   forget_work(self);

@@ -8,11 +8,12 @@
 #include "loader/tell_library.h"
 #include "loader/unload.h"
 
-/* Enters the writer lock; *error tells why the answer is NULL, and the lock was left. */
+/* Enters the writer lock; *error tells why the answer is NULL, and the lock was left. A resolver that publishing
+ * calls has the lock as well. */
 static struct ldx_jit_object *enter(const ldx_jit *jit, int *error) {
   ldx_rlock_enter(&ldx_self.lock);
   struct ldx_jit_object *j = ldx_jit_of(jit);
-  *error = !j ? -EINVAL : j->frozen ? -ENOMEM : 0;
+  *error = !j ? -EINVAL : j->frozen ? -ENOMEM : j->publishing ? -EBUSY : 0;
   if (!*error)
     return j;
   ldx_rlock_leave(&ldx_self.lock);
@@ -266,6 +267,23 @@ void ldx_jit_drop_files(struct ldx_jit_file **list) {
 
 /* --- publishing ------------------------------------------------------------------------------------------ */
 
+/* Resolvers are called. One that closes the object does so when all is done. */
+static void show_staged(struct ldx_jit_object *j) {
+  j->publishing = true;
+  j->object->opens++;
+  ldx_jit_stage_show(j);
+  j->publishing = false;
+}
+
+static void end_showing(struct ldx_jit_object *j) {
+  struct ldx_diag d = {.heap = &ldx_self.heap};
+  if (j->object->opens > 1)
+    j->object->opens--;
+  else
+    ldx_close_object(j->object, &d);
+  ldx_diag_clear(&d);
+}
+
 /* Whoever finds a function can unwind through it. */
 static int publish(struct ldx_jit_object *j, bool *changed) {
   struct ldx_jit_batch batch = {.lines = j->lines, .files = j->files};
@@ -278,7 +296,7 @@ static int publish(struct ldx_jit_object *j, bool *changed) {
     return r;
   ldx_jit_stage_prepare(j);
   ldx_jit_unwind_publish(j);
-  ldx_jit_stage_show(j);
+  show_staged(j);
   j->lines = NULL;
   j->files = NULL;
   ldx_jit_stage_tell(j, &batch);
@@ -286,6 +304,7 @@ static int publish(struct ldx_jit_object *j, bool *changed) {
   ldx_jit_show_batch(j, &batch);
   ldx_jit_stage_end(j);
   ldx_jit_symbols_settle(j);
+  end_showing(j);
   ldx_reclaim();
   return 0;
 }

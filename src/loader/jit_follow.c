@@ -1,5 +1,6 @@
 /* Symbols that are bound anew: what others' relocations wrote for the old definition is written again, and jumps lead
  * to the new one. */
+#include <errno.h>
 #include <ldx/jit.h>
 #include <sys/mman.h>
 
@@ -96,13 +97,26 @@ static bool seal(const struct ldx_object *o, bool open) {
       sys_mprotect((void *)o->relro_start, o->relro_end - o->relro_start, open ? PROT_READ | PROT_WRITE : PROT_READ));
 }
 
-/* What the program has written there in the meantime is its own. */
-static void write_word(struct ldx_jit_ref *f, uint64_t value) {
+/* Programs protect data of their own accord as well: the kernel tells, when it is to change nothing there. */
+static bool can_write(uint64_t *at, uintptr_t *known) {
+  enum { WAKE_OP_PRIVATE = 5 | 128, OR_NOTHING = 2 << 28 };
+  uintptr_t page = ldx_align_down((uintptr_t)at, LDX_PAGE);
+  uint32_t word = 0;
+  if (page != *known && LDX_SYS(SYS_futex, &word, WAKE_OP_PRIVATE, 0, 0, at, OR_NOTHING) == -EFAULT)
+    return false;
+  *known = page;
+  return true;
+}
+
+/* What the program has written there in the meantime is its own. known: a page that can be written. */
+static void write_word(struct ldx_jit_ref *f, uint64_t value, uintptr_t *known) {
   const struct ldx_object *o = f->by->object;
   bool sealed = o->relocated && !o->pending && (uintptr_t)f->at + sizeof *f->at > o->relro_start &&
                 (uintptr_t)f->at < o->relro_end;
   uint64_t expected = f->written;
   if (value == expected || (sealed && (__atomic_load_n(f->at, __ATOMIC_RELAXED) != expected || !seal(o, true))))
+    return;
+  if (!sealed && !can_write(f->at, known))
     return;
   __atomic_compare_exchange_n(f->at, &expected, value, false, __ATOMIC_RELEASE, __ATOMIC_RELAXED);
   f->written = value;
@@ -110,15 +124,18 @@ static void write_word(struct ldx_jit_ref *f, uint64_t value) {
     seal(o, false);
 }
 
+/* A resolver may close objects: those that are to be written stay as long as somebody reads. */
 void ldx_jit_refs_write(struct ldx_jit_object *j, uint32_t slot) {
   const Elf64_Sym *s = ldx_jit_symbol(j, slot);
   if (!j->symbols->slots[slot].refs)
     return;
-  uintptr_t value = ldx_symbol_address(j->object, s);
+  struct ldx_reader reader = ldx_reader_enter();
+  uintptr_t value = ldx_symbol_address(j->object, s), known = 0;
   if (ELF64_ST_TYPE(s->st_info) == STT_GNU_IFUNC)
     value = ldx_resolve(j->object, value);
   for (struct ldx_jit_ref *f = j->symbols->slots[slot].refs; f; f = f->next)
-    write_word(f, value + f->addend);
+    write_word(f, value + f->addend, &known);
+  ldx_reader_leave(reader);
 }
 
 static void free_referrer(struct ldx_jit_referrer *r) {

@@ -195,10 +195,9 @@ static int make_locked(const struct ldx_jit_plan *p, const void *caller, struct 
 }
 
 int ldx_jit_create(const struct ldx_jit_plan *p, const void *caller, struct ldx_jit_object **out) {
-  if (ldx_self.musl.active) {
-    ldx_watch_forks();
+  ldx_watch_forks();
+  if (ldx_self.musl.active)
     ldx_watch_memory();
-  }
   ldx_rlock_enter(&ldx_self.lock);
   int r = make_locked(p, caller, out);
   ldx_rlock_leave(&ldx_self.lock);
@@ -206,8 +205,10 @@ int ldx_jit_create(const struct ldx_jit_plan *p, const void *caller, struct ldx_
     return r;
   struct ldx_diag d = {.heap = &ldx_self.heap};
   ldx_run_constructors((*out)->object, true);
-  if ((p->flags & LDX_JIT_GLOBAL) && !ldx_make_global((*out)->object, &d))
+  if ((p->flags & LDX_JIT_GLOBAL) && !ldx_make_global((*out)->object, &d)) {
+    ldx_jit_delete((ldx_jit *)(*out)->object);
     r = -ENOMEM;
+  }
   ldx_diag_clear(&d);
   return r;
 }

@@ -268,7 +268,7 @@ int ldx_jit_add_view(struct ldx_jit_object *j, uintptr_t low, uintptr_t high, ui
 void ldx_jit_refresh(const struct ldx_jit_object *j, uintptr_t low, uintptr_t high) {
   const struct ldx_jit_region *code = &j->regions[LDX_REGION_CODE];
   low = low < code->at ? code->at : low;
-  high = high > code->at + code->size ? code->at + code->size : high;
+  high = high > code->at + code->used ? code->at + code->used : high;
   if (low < high)
     ldx_show_code(low, ldx_jit_alias(j, low), high - low);
 }

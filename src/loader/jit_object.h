@@ -88,7 +88,8 @@ struct ldx_jit_object {
   struct ldx_jit_show *show;
   struct ldx_jit_lines *lines; /* staged */
   struct ldx_jit_file *files;
-  bool frozen; /* of the parent of this process: there was no memory for a copy, so nothing can be changed */
+  bool publishing; /* the resolvers that it calls may call back */
+  bool frozen;     /* of the parent of this process: there was no memory for a copy, so nothing can be changed */
 };
 
 /* The object of a handle; NULL: it is none of these. Under the writer lock. */

@@ -272,8 +272,9 @@ void ldx_jit_stage_prepare(struct ldx_jit_object *j) {
   }
 }
 
+/* With the value 0 a symbol would be taken for an undefined one. */
 static uint16_t section_of(const struct ldx_jit_object *j, uintptr_t addr) {
-  for (int k = 0; k < LDX_REGIONS; k++)
+  for (int k = 0; k < LDX_REGIONS && addr != j->low; k++)
     if (addr - j->regions[k].at < j->regions[k].size)
       return (uint16_t)(k + 1);
   return SHN_ABS;

@@ -16,7 +16,7 @@ import tempfile
 import time
 from pathlib import Path
 
-PROGRAMS = ["basics", "memory", "lookups", "swap", "readers", "errors", "forks", "ends", "ends-begin", "seen", "unwinds", "model"]
+PROGRAMS = ["basics", "memory", "lookups", "swap", "readers", "errors", "forks", "ends", "ends-begin", "seen", "unwinds", "model", "adverse"]
 MUSL_PROGRAMS = ["memory", "swap", "readers", "errors", "forks"]
 NOT_WITH_MUSL = {"errors.names-taken"}  # its libc has another name
 LIMIT = 120
