@@ -40,8 +40,10 @@ static int connect_to(pid_t pid) {
   int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
   if (fd >= 0 && !connect(fd, (struct sockaddr *)&a, (socklen_t)(offsetof(struct sockaddr_un, sun_path) + 1 + n)))
     return fd;
+  int error = errno;
   if (fd >= 0)
     close(fd);
+  errno = error;
   return -1;
 }
 
@@ -52,12 +54,23 @@ static bool is_process(int fd, pid_t pid) {
   return !getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &size) && peer.pid == pid;
 }
 
+/* A thread whose socket the program has closed is about to open another one. */
+static int connect_soon(pid_t pid) {
+  enum { TRIES = 400, PAUSE = 5000 /* microseconds */ };
+  int fd = connect_to(pid);
+  for (int i = 0; i < TRIES && fd < 0 && errno == ECONNREFUSED; i++) {
+    usleep(PAUSE);
+    fd = connect_to(pid);
+  }
+  return fd;
+}
+
 static int open_control(pid_t pid, const char **why) {
   int fd = connect_to(pid);
   if (fd < 0) {
     if (inject_control(pid, why))
       return -1;
-    fd = connect_to(pid);
+    fd = connect_soon(pid);
   }
   if (fd < 0)
     *why = strerror(errno);

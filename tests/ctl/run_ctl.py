@@ -180,7 +180,11 @@ def case_tool_loaded():
         check("counter\tready" in listed, f"tools: {listed!r}")
         tools = json.loads(ctl(w.pid, "dump"))["tools"]
         check([t for t in tools if t["name"] == "counter" and t["version"] == "late"], f"tools: {tools}")
-        time.sleep(0.3)
+        loaded = json.loads(ctl(w.pid, "dump"))["events"]["next"]
+        deadline = time.monotonic() + 60
+        while not {"mapped", "unloaded"} <= {json.loads(line)["type"] for line in ctl(w.pid, "history", str(loaded)).splitlines()}:
+            check(time.monotonic() < deadline, "nothing is loaded")
+            time.sleep(0.1)
         out, status = w.end()
         check(status == 0 and out.endswith("wrong 0\n"), f"{out} {status}")
         check("counter: mapped some, unloaded some, letters some" in w.errors, w.errors)
