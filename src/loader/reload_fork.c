@@ -6,6 +6,7 @@
 
 #include "base/print.h"
 #include "base/text.h"
+#include "loader/breakpoints.h"
 #include "loader/memory_file.h"
 #include "loader/reload.h"
 
@@ -78,12 +79,23 @@ static bool own_segment(const struct ldx_image_copy *c, const struct elf_segment
   return own_pages(c, s, at, c->dynamic_low) && own_pages(c, s, c->dynamic_high, end);
 }
 
+/* A debugger that follows the child believes its breakpoints in code to be there. */
+static bool own_code(const struct ldx_image_copy *c, const struct elf_segment *s) {
+  uintptr_t at = c->object->map.l_addr + s->vaddr;
+  struct ldx_copied_page *copied = ldx_find_copied(at, at + s->memsz);
+  bool ok = own_segment(c, s);
+  ldx_restore_breakpoints(copied);
+  return ok;
+}
+
 static bool own_memory(const struct ldx_image_copy *c) {
   struct ldx_object *o = c->object;
   struct ldx_diag ignored = {.heap = &ldx_self.heap};
-  for (uint32_t i = 0; i < o->image.segment_count; i++)
-    if (!own_segment(c, &o->image.segments[i]))
+  for (uint32_t i = 0; i < o->image.segment_count; i++) {
+    const struct elf_segment *s = &o->image.segments[i];
+    if (!((s->flags & (PF_X | PF_W)) == PF_X ? own_code(c, s) : own_segment(c, s)))
       return false;
+  }
   return ldx_protect_relro(o, &ignored);
 }
 

@@ -364,9 +364,9 @@ class Reloading(Case):
 
 
 class Debugging(Case):
-    def follow(self, *commands, library):
+    def follow(self, *commands, library, names=("alpha", "omega", "psi")):
         (self.folder / "session").write_text("\n".join([*GDB, *commands]) + "\n")
-        done = subprocess.run(["gdb", "-nx", "-batch", "-x", "session", "--args", *self.command("./watched", library, "alpha", "omega", "psi")],
+        done = subprocess.run(["gdb", "-nx", "-batch", "-x", "session", "--args", *self.command("./watched", library, *names)],
                               cwd=self.folder, capture_output=True, text=True, timeout=90, check=False)
         self.output = done.stdout + done.stderr
         self.assertNotIn("Error in sourced command file", self.output)
@@ -403,6 +403,12 @@ class Debugging(Case):
         self.assertEqual(len(re.findall(r"^#0  (?:0x[0-9a-f]+ in )?stays \(\) at .*library\.c:\d+$", out, re.M)), 2)
         self.assertRegex(out, r'(?m)^\$1 = 7\n\$2 = "as it was built"')
 
+    def test_breakpoints_in_the_child(self):
+        out = self.follow("set follow-fork-mode child", "break opened", "run", "break stays", "continue", "continue", "continue",
+                          library="./libreload.so", names=["alpha"])
+        self.assertRegex(out, r"(?m)^Thread 2\.1 \S+ hit Breakpoint 2, (0x[0-9a-f]+ in )?stays \(")
+        self.assertIn("child done\n", out)
+
     def test_the_block_of_changes(self):
         out = self.follow("break opened", "break renamed", "run", "x/1gd (char *)&_ldx_debug + 16", "continue", "x/1gd (char *)&_ldx_debug + 16",
                           library="./libreload.so")
@@ -422,4 +428,6 @@ def main():
 
 
 if __name__ == "__main__":
+    if sys.argv[1:] == ["--packages"]:  # Debian packages that the tests stand on
+        sys.exit(print("binutils gdb musl-tools util-linux"))
     main()
