@@ -20,7 +20,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-/* No library at link time has them; libraries of this folder leave them undefined, programs need weak references. */
+/* Weak: these programs look for them at run time, without libldx.a. Libraries of this folder leave them undefined. */
 #pragma weak ldx_jit_new
 #pragma weak ldx_jit_alloc
 #pragma weak ldx_jit_writable
