@@ -108,6 +108,13 @@ static void start_loaders(const char *count) {
     pthread_join(ids[i], NULL);
 }
 
+static void *open_there(void *name) {
+  open_now(name);
+  return NULL;
+}
+
+static void open_aside(const char *name) { pthread_join(run_thread(open_there, (void *)name), NULL); }
+
 static void fork_child(const char *unused) {
   (void)unused;
   int status;
@@ -149,6 +156,7 @@ static void act(const char *word) {
       {"many", open_many},
       {"threads", start_threads},
       {"loaders", start_loaders},
+      {"aside", open_aside},
       {"fork", fork_child},
       {"exec", execute},
       {"wait", await_release},
