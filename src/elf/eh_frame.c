@@ -193,10 +193,11 @@ static void check_branch(struct reader *r) {
 static void skip_operand(struct reader *r, char kind);
 
 static void skip_operands(struct reader *r, const char *kinds) {
-  if (!*kinds)
+  size_t count = strlen(kinds);
+  if (!count)
     fail(r, ELF_UNKNOWN_EH_FRAME);
-  for (; *kinds; kinds++)
-    skip_operand(r, *kinds);
+  for (size_t i = 0; i < count; i++)
+    skip_operand(r, kinds[i]);
 }
 
 static void check_expression(struct reader *outer) {
@@ -237,7 +238,7 @@ static void skip_operand(struct reader *r, char kind) {
 /* Writing */
 
 static void put(struct elf_frame_output *out, const void *p, size_t size) {
-  if (ldx_range_ok(out->room, out->size, size, 1))
+  if (out->at && ldx_range_ok(out->room, out->size, size, 1))
     memcpy(out->at + out->size, p, size);
   out->size += size;
 }
