@@ -4,7 +4,8 @@
 Each program is run with --version and with --help: twice as it is (it is *stable* when these two agree), then as
 `ldx PROGRAM --version`, then with ldx as its PT_INTERP (a patched copy stands over the original path, in a mount
 namespace of that run alone). Status, stdout and stderr must be the same; as a command ldx may differ where the system
-loader, started as a command from the same path, differs in the same way. Programs run in a sandbox that cannot harm
+loader, started as a command from the same path, differs in the same way. A program that differs counts as not stable where
+memcheck finds that it decides by uninitialised memory. Programs run in a sandbox that cannot harm
 the machine (sandbox.py), so none is left out; it needs root or unprivileged user namespaces.
 
   sweep.py --ldx build/src/ldx                       all programs of PATH, /usr, /opt (minutes)
@@ -76,6 +77,12 @@ def sees_loader(outcome, program, argument, limit):
     return not judge.differences(run_way('system command', program, argument, limit), outcome)
 
 
+def reads_garbage(program, argument, limit):
+    """What a program does that decides by uninitialised memory is chance: memcheck's word for it, under the system loader."""
+    done = sandbox.run([shutil.which('valgrind'), '-q', '--vgdb=no', '--child-silent-after-fork=yes', program, argument], environment(), limit)
+    return 'depends on uninitialised value' in done.err
+
+
 def sweep_case(program, argument, limit):
     """{'stable': bool, 'status': str, 'plain': differences of the plain runs, way: differences}"""
     first = run_way('plain', program, argument, limit)
@@ -90,6 +97,10 @@ def sweep_case(program, argument, limit):
             case[way] = judge.differences(first, outcome)
             if case[way] and way == 'command' and sees_loader(outcome, program, argument, later):
                 case[way], case['sees_loader'] = [], True
+        if any(case[way] for way in WAYS) and reads_garbage(program, argument, later):
+            case['stable'], case['plain'] = False, [('memcheck', '', 'decides by uninitialised memory')]
+            for way in WAYS:
+                case[way] = []
     return case
 
 
