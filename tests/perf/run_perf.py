@@ -25,6 +25,9 @@ parser.add_argument("cases", nargs="*")
 options = parser.parse_args()
 
 folder = ""  # of the case
+# In a chroot "/" is no mount point, whose propagation could be changed.
+OWN_MOUNTS = ["unshare", "-m", "--propagation", "unchanged", "/bin/sh", "-c"]
+PRIVATELY = "mount --make-rprivate / 2>/dev/null; "
 WORKER = os.path.join(options.folder, "perf-worker" if options.way == "command" else "perf-worker-interp")
 
 
@@ -181,8 +184,8 @@ def case_forked():
     places = {(f.name, f.address, f.code) for f in functions}
     for pid, names in want.items():
         lines, dump = read_map(pid), read_dump(pid)
-        check(list(dict.fromkeys(name for _, _, name in lines)) == names, f"map: {lines}, not {names}")
-        check(list(dict.fromkeys(f.name for f in dump.functions)) == names, f"dump: {dump.functions}, not {names}")
+        check({name for _, _, name in lines} == set(names), f"map: {lines}, not {names}")
+        check({f.name for f in dump.functions} == set(names), f"dump: {dump.functions}, not {names}")
         check({(f.name, f.address, f.code) for f in dump.functions} <= places, "code of another process")
 
 
@@ -226,7 +229,7 @@ def case_full_disk():
     os.mkdir(full)
     os.mkdir(kept)
     inner = f'"$@"; cp {full}/jit-*.dump {kept}'
-    words = ["unshare", "-m", "/bin/sh", "-c", script, "sh", full, "/bin/sh", "-c", inner, "sh", *command("files")]
+    words = [*OWN_MOUNTS, PRIVATELY + script, "sh", full, "/bin/sh", "-c", inner, "sh", *command("files")]
     r = run(words, env={"LDX_PERF": "dump", "JITDUMPDIR": full})
     functions = one_line(r, r".*/jit-\d+.dump: cannot write names for profilers: No space left on device")
     dump = read_dump(functions[0].pid, kept)
@@ -238,7 +241,7 @@ def case_not_mappable():
     script = 'mount -t tmpfs -o noexec none "$1" && shift && exec "$@"'
     full = os.path.join(folder, "data")
     os.mkdir(full)
-    r = run(["unshare", "-m", "/bin/sh", "-c", script, "sh", full, *command("files")],
+    r = run([*OWN_MOUNTS, PRIVATELY + script, "sh", full, *command("files")],
             env={"LDX_PERF": "dump", "JITDUMPDIR": full})
     one_line(r, r".*/jit-\d+.dump: cannot map executable, which is how perf finds it: Operation not permitted")
 

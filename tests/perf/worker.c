@@ -195,12 +195,18 @@ static void wait_for(long child) {
   need(waitpid((pid_t)child, &status, 0) == child && status == 0, "the child failed");
 }
 
-static void fork_by(long (*forking)(void), const char *name) {
+static long by_libc(void) { return fork(); }
+static long by_nobody(void) { return syscall(SYS_fork); }
+
+/* A child that libc did not fork can only change objects of its own. */
+static void fork_by(long (*forking)(void), const char *name, const char *files) {
   char text[64];
   fflush(stdout);
   long child = forking();
   if (child)
     wait_for(child);
+  else if (forking == by_nobody)
+    jit = make("libperf-own.so", files);
   snprintf(text, sizeof text, "%s_%s", name, child ? "parent" : "child");
   call(add(text, 7), 7);
   if (!child) {
@@ -209,14 +215,11 @@ static void fork_by(long (*forking)(void), const char *name) {
   }
 }
 
-static long by_libc(void) { return fork(); }
-static long by_nobody(void) { return syscall(SYS_fork); }
-
 static void fork_both(const char *files) {
   jit = make("libperf-fork.so", files);
   add("common", 1);
-  fork_by(by_libc, "libc");
-  fork_by(by_nobody, "kernel");
+  fork_by(by_libc, "libc", files);
+  fork_by(by_nobody, "kernel", files);
 }
 
 /* --- profiles ------------------------------------------------------------------------------------------------ */
