@@ -120,20 +120,49 @@ static bool known_encoding(uint8_t encoding, enum pointer_of of) {
 enum { CFA_SET_LOC = 0x01, CFA_REMEMBER = 0x0a, CFA_RESTORE = 0x0b, REGISTERS = 130 /* of the psABI */ };
 
 static const char *operands_of(uint8_t op) {
-  static const char known[0x30][3] = {
-      [0x00] = "-",  [0x01] = "a",  [0x02] = "1",  [0x03] = "2",  [0x04] = "4",  [0x05] = "ru", [0x06] = "r",
-      [0x07] = "r",  [0x08] = "r",  [0x09] = "rr", [0x0a] = "-",  [0x0b] = "-",  [0x0c] = "ru", [0x0d] = "r",
-      [0x0e] = "u",  [0x0f] = "x",  [0x10] = "rx", [0x11] = "rs", [0x12] = "rs", [0x13] = "s",  [0x14] = "ru",
-      [0x15] = "rs", [0x16] = "rx", [0x2e] = "u",  [0x2f] = "ru",
-  };
-  switch (op & 0xc0) {
-  case 0x40: /* advance_loc */
-  case 0xc0: /* restore */
+  if (op >= 0x40)
+    return (op & 0xc0) == 0x80 /* offset */ ? "u" : "-" /* advance_loc, restore */;
+  switch (op) {
+  case 0x00: /* nop, remember_state, restore_state */
+  case CFA_REMEMBER:
+  case CFA_RESTORE:
     return "-";
-  case 0x80: /* offset */
+  case CFA_SET_LOC:
+    return "a";
+  case 0x02: /* advance_loc1, 2, 4 */
+    return "1";
+  case 0x03:
+    return "2";
+  case 0x04:
+    return "4";
+  case 0x05: /* offset_extended, def_cfa, val_offset, GNU_negative_offset_extended */
+  case 0x0c:
+  case 0x14:
+  case 0x2f:
+    return "ru";
+  case 0x06: /* restore_extended, undefined, same_value, def_cfa_register */
+  case 0x07:
+  case 0x08:
+  case 0x0d:
+    return "r";
+  case 0x09: /* register */
+    return "rr";
+  case 0x0e: /* def_cfa_offset, GNU_args_size */
+  case 0x2e:
     return "u";
+  case 0x0f: /* def_cfa_expression */
+    return "x";
+  case 0x10: /* expression, val_expression */
+  case 0x16:
+    return "rx";
+  case 0x11: /* offset_extended_sf, def_cfa_sf, val_offset_sf */
+  case 0x12:
+  case 0x15:
+    return "rs";
+  case 0x13: /* def_cfa_offset_sf */
+    return "s";
   default:
-    return op < LDX_COUNT(known) ? known[op] : "";
+    return "";
   }
 }
 
