@@ -18,6 +18,8 @@ static void note_runs(struct ldx_jit_piece *p, const struct ldx_symfile *what, c
                                         .frames_end = frames_end[i]};
 }
 
+enum { FRAME = 64 }; /* bytes that tell of one function, about */
+
 struct ldx_jit_piece *ldx_piece_make(struct ldx_heap *heap, const struct ldx_symfile *what,
                                      const uint32_t *frames_end) {
   struct ldx_symfile with_room = *what;
@@ -32,6 +34,7 @@ struct ldx_jit_piece *ldx_piece_make(struct ldx_heap *heap, const struct ldx_sym
     return NULL;
   }
   p->lines = what->lines;
+  p->framed = what->frames_size / FRAME;
   p->view = ldx_symfile_read(p->told.file);
   note_runs(p, &with_room, frames_end);
   return p;

@@ -21,15 +21,19 @@ struct ldx_jit_piece {
   struct ldx_symfile_view view;
   struct ldx_piece_run *runs; /* ascending */
   size_t run_count, run_room;
-  size_t blank; /* symbols that are not there any more */
-  bool changed; /* to be told again */
-  bool stale;   /* to be written anew with the next change */
+  size_t blank;  /* symbols that are not there any more */
+  size_t framed; /* about how many functions its frames tell of */
+  bool changed;  /* to be told again */
+  bool stale;    /* to be written anew with the next change */
 };
 
-/* Of symbols, or runs if there are more. */
+static inline size_t ldx_most_of(size_t symbols, size_t runs, size_t framed) {
+  size_t most = symbols > runs ? symbols : runs;
+  return most > framed ? most : framed;
+}
+/* What it costs to make it anew. */
 static inline size_t ldx_piece_weight(const struct ldx_jit_piece *p) {
-  size_t symbols = p->view.count - p->blank;
-  return symbols > p->run_count ? symbols : p->run_count;
+  return ldx_most_of(p->view.count - p->blank, p->run_count, p->framed);
 }
 static inline bool ldx_ranges_meet(uintptr_t low, uintptr_t high, uintptr_t other_low, uintptr_t other_high) {
   return low < other_high && other_low < high;

@@ -30,6 +30,7 @@ struct work {
   uintptr_t low, high; /* forgotten */
   struct symbols symbols;
   struct runs runs;
+  size_t framed;               /* functions that taken frames tell of */
   struct ldx_jit_lines *lines; /* at its end the new ones */
   struct ldx_jit_piece *taken; /* to be freed: symbols have their names there */
   struct ldx_jit_piece *made;
@@ -158,6 +159,7 @@ static void take(struct work *w, struct ldx_jit_piece *p) {
   take_symbols(w, p);
   take_runs(w, p);
   take_lines(w, p);
+  w->framed += p->framed;
   p->next = w->taken;
   w->taken = p;
 }
@@ -192,7 +194,7 @@ static void take_news(struct work *w) {
 /* Pieces that are left weigh at least twice as much, each twice what the one before it does. */
 static void take_alike(struct work *w) {
   for (struct ldx_jit_piece **link = &w->set->pieces, *p; (p = *link);) {
-    size_t weight = w->symbols.count > w->runs.count ? w->symbols.count : w->runs.count;
+    size_t weight = ldx_most_of(w->symbols.count, w->runs.count, w->framed);
     if (ldx_piece_weight(p) >= 2 * weight || ldx_piece_weight(p) + weight > LARGEST) {
       link = &p->next;
       continue;

@@ -70,6 +70,7 @@ void ldx_jit_look_again(struct ldx_jit_entry **in, struct ldx_heap *h) {
 }
 
 static char *frames(uintptr_t low, uintptr_t high, size_t *size);
+static unsigned copied; /* FDEs */
 
 /* ---- the model: one function a slot of memory */
 
@@ -189,6 +190,7 @@ static char *frames(uintptr_t low, uintptr_t high, size_t *size) {
     fde.size = functions[slot].size;
     memcpy(p, &fde, 24);
     p += 24;
+    copied++;
   }
   *size = (size_t)(p - out);
   if (*size == 24)
@@ -578,6 +580,22 @@ static void frames_are_those_of_the_code(void **state) {
   finish();
 }
 
+/* Code that has frames and no symbol is copied as often as symbols are: not once for each publication. */
+static void frames_alone_are_merged(void **state) {
+  start(state);
+  copied = 0;
+  for (unsigned i = 0; i < SLOTS; i++) {
+    functions[i].size = SLOT;
+    begin();
+    runs[news.run_count++] = memory_of(i);
+    ldx_jit_set_change(&set, &news);
+    assert_in_range(files(), 1, 16);
+  }
+  assert_int_equal(frames_at(place(SLOTS / 2)), 1);
+  assert_in_range(copied, SLOTS, SLOTS * 16);
+  finish();
+}
+
 /* ---- memory that is used again */
 
 /* A file keeps its place when something new takes some of its memory: only that is gone there, and its frames. */
@@ -694,6 +712,7 @@ int main(void) {
                                      CASE(lines_stay_with_another_name),
                                      CASE(lines_come_after_their_function),
                                      CASE(frames_are_those_of_the_code),
+                                     CASE(frames_alone_are_merged),
                                      CASE(files_give_way),
                                      CASE(a_symbol_comes_into_another),
                                      CASE(nobody_can_be_told),
