@@ -85,7 +85,7 @@ class Refusals(unittest.TestCase):
 
 class Counting(unittest.TestCase):
     def test_as_strace(self):
-        for command in (['/bin/true'], ['/bin/sh', '-c', '/bin/true; /bin/true | /bin/true; exit 0']):
+        for command in (['/bin/true'], ['/bin/sh', '-c', '/bin/true; /bin/true; exit 0']):
             with self.subTest(command), tempfile.TemporaryDirectory(dir='.') as folder:
                 log = pathlib.Path(folder, 'log')
                 subprocess.run(['strace', '-f', '-o', log, *command], check=True)
