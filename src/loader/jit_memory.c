@@ -10,13 +10,14 @@
 #include "base/valgrind.h"
 #include "loader/breakpoints.h"
 #include "loader/jit_core.h"
+#include "loader/memory_file.h"
 #include "namespace/names.h"
 
 /* A further view that can be written: of [low, high), at `at`. */
 struct view {
   uintptr_t low, high, at;
 };
-enum { VIEWS = 4, LONGEST_NAME = 249 };
+enum { VIEWS = 4 };
 
 struct ldx_jit_memory {
   dev_t dev;
@@ -91,40 +92,6 @@ Elf64_Dyn *ldx_jit_dynamic_alias(const struct ldx_jit_object *j) { return (Elf64
 
 /* --- the file -------------------------------------------------------------------------------------------- */
 
-/* Programs count on low numbers, and some close all that they know of. */
-static int move_up(int fd) {
-  enum { HIGH = 700 };
-  long high = LDX_SYS(SYS_fcntl, fd, F_DUPFD_CLOEXEC, HIGH, 0, 0, 0);
-  if (ldx_sys_failed(high))
-    return fd;
-  sys_close(fd);
-  return (int)high;
-}
-
-/* The kernel's answer to a file that is larger than the process may make is a signal. */
-static bool may_have(uint64_t size) {
-  enum { RLIMIT_FSIZE_ = 1 };
-  uint64_t limit[2];
-  return ldx_sys_failed(LDX_SYS(SYS_prlimit64, 0, RLIMIT_FSIZE_, NULL, limit, 0, 0)) || size <= limit[0];
-}
-
-static int new_file(const char *name, uint64_t size) {
-  char short_name[LONGEST_NAME + 1];
-  size_t n = strnlen(name, LONGEST_NAME);
-  memcpy(short_name, name, n);
-  short_name[n] = 0;
-  if (!may_have(size))
-    return -EFBIG;
-  long fd = LDX_SYS(SYS_memfd_create, short_name, MFD_CLOEXEC, 0, 0, 0, 0);
-  if (ldx_sys_failed(fd))
-    return (int)fd;
-  long r = LDX_SYS(SYS_ftruncate, fd, size, 0, 0, 0, 0);
-  if (!ldx_sys_failed(r))
-    return move_up((int)fd);
-  sys_close((int)fd);
-  return (int)r;
-}
-
 /* A program may have closed all descriptors, and opened others. */
 static bool is_ours(const struct ldx_jit_object *j) {
   struct stat st;
@@ -134,7 +101,7 @@ static bool is_ours(const struct ldx_jit_object *j) {
 
 static int open_file(struct ldx_jit_object *j, const char *name) {
   struct stat st;
-  int fd = new_file(name, file_size(j));
+  int fd = (int)ldx_new_memory_file(name, file_size(j));
   if (fd < 0)
     return fd;
   j->fd = fd;
@@ -190,26 +157,6 @@ static int map_program_view(const struct ldx_jit_object *j) {
 
 static int map_alias(const struct ldx_jit_object *j) { return map_to_write(j, j->alias, file_size(j), 0); }
 
-/* An address that nothing leads to: any of the first 2^bits bytes, where nothing is yet. Where a tool has taken most
- * of a process's addresses for itself, those that are left lie low. */
-static long reserve_anywhere(size_t size) {
-  static const uint8_t bits[] = {47, 47, 47, 47, 47, 47, 47, 47, 44, 44, 44, 44, 40, 40, 37, 37, 37, 37};
-  long r = -ENOMEM;
-  for (size_t i = 0; i < LDX_COUNT(bits); i++) {
-    uint64_t number, low = 1ull << 32, span = (1ull << bits[i]) - low - (1ull << 32);
-    if (LDX_SYS(SYS_getrandom, &number, sizeof number, 0, 0, 0, 0) != sizeof number || size >= span)
-      return -ENOMEM;
-    uintptr_t at = ldx_align_down(low + number % (span - size), LDX_PAGE);
-    r = sys_mmap((void *)at, size, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED_NOREPLACE, -1,
-                 0);
-    if (!ldx_sys_failed(r) && (uintptr_t)r == at)
-      return r;
-    if (!ldx_sys_failed(r)) /* a kernel that takes it for a wish */
-      sys_munmap((void *)r, size);
-  }
-  return -ENOMEM;
-}
-
 static int reserve(struct ldx_jit_object *j) {
   long low = sys_mmap(NULL, image_size(j), PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
   if (ldx_sys_failed(low))
@@ -218,7 +165,7 @@ static int reserve(struct ldx_jit_object *j) {
   j->high += (uintptr_t)low;
   for (int k = 0; k < LDX_REGIONS; k++)
     j->regions[k].at += (uintptr_t)low;
-  long alias = reserve_anywhere(file_size(j));
+  long alias = ldx_reserve_anywhere(file_size(j));
   if (ldx_sys_failed(alias))
     return (int)alias;
   j->alias = (uintptr_t)alias;
@@ -332,7 +279,7 @@ static uintptr_t spare_of(const struct ldx_jit_object *j) {
 }
 
 static int copy_of(const struct ldx_jit_object *j) {
-  int fd = new_file(j->name, file_size(j));
+  int fd = (int)ldx_new_memory_file(j->name, file_size(j));
   if (fd < 0)
     return -1;
   if (is_ours(j) ? copy_data(j, fd) : copy_regions(j, fd))
